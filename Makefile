@@ -1,0 +1,53 @@
+# Everything a newcomer needs is `make demo` and `make test`; they need Python 3.11+, make and git.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+TOOLS := .tools
+UV ?= $(TOOLS)/bin/uv
+SYNCED := .venv/.synced
+RUN := .venv/bin
+
+.PHONY: help
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(TOOLS)/bin/uv:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(f"Python 3.11 or newer is needed, {sys.executable} is {v.major}.{v.minor}. Try: make PYTHON=python3.12 ...") if v < (3, 11) else None'
+	@echo "==> getting uv $(UV_VERSION) into $(TOOLS)/"
+	@$(PYTHON) -m venv $(TOOLS) || { echo "make: $(PYTHON) -m venv failed; on Debian and Ubuntu: apt install python3-venv" >&2; rm -rf $(TOOLS); exit 1; }
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(SYNCED): pyproject.toml uv.lock | $(UV)
+	@echo "==> installing the locked dependencies into .venv/"
+	@$(UV) sync --locked --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
+	@touch $@
+
+.PHONY: setup
+setup: $(SYNCED) ## Install uv and the locked dependencies into this clone
+
+.PHONY: lint
+lint: $(SYNCED) ## Lint, format check, types and layers
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy operator/imagecopy operator/ims_simulator tests
+	$(RUN)/lint-imports
+
+.PHONY: format
+format: $(SYNCED) ## Format and fix what can be fixed
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+.PHONY: crds
+crds: $(SYNCED) ## Generate crds/ from the pydantic models
+	$(RUN)/imagecopy crds --output crds
+
+.PHONY: lock
+lock: | $(UV) ## Update uv.lock after a change of pyproject.toml
+	$(UV) lock
+
+.PHONY: clean
+clean: ## Remove what was installed and built in this clone (not the cache of control-plane binaries)
+	rm -rf .venv $(TOOLS) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
