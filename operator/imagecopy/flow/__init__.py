@@ -1,0 +1,1 @@
+"""The state machine: pure functions of what is wanted, what was stored, what was seen and the time."""

@@ -1,0 +1,90 @@
+"""Conditions: their types, the closed set of reasons (API: see docs/reference.md), and the list type."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from imagecopy.api.base import ApiModel, Timestamp
+from imagecopy.api.text import Message, known_words
+
+
+class ConditionType(StrEnum):
+    """Types of the conditions of an ImageCopy; the first three are kstatus'."""
+
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+    SOURCE_READY = "SourceReady"
+    PROVIDER_READY = "ProviderReady"
+    SUBMITTED = "Submitted"
+
+
+class ConditionStatus(StrEnum):
+    """Status of a condition."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Reason(StrEnum):
+    """Why a condition has its status. Reasons are API: scripts may rely on them."""
+
+    WAITING_FOR_SOURCE = "WaitingForSource"
+    WAITING_FOR_PROVIDER = "WaitingForProvider"
+    WAITING_FOR_QUOTA = "WaitingForQuota"
+    THROTTLED = "Throttled"
+    COPYING = "Copying"
+    TRANSIENT_ERROR = "TransientError"
+    RESOLVING_OUTCOME = "ResolvingOutcome"
+    SUSPENDED = "Suspended"
+    SUCCEEDED = "Succeeded"
+    ADOPTED = "Adopted"
+    INVALID_CONFIGURATION = "InvalidConfiguration"
+    CREDENTIALS_INVALID = "CredentialsInvalid"
+    PERMISSION_DENIED = "PermissionDenied"
+    COPY_FAILED = "CopyFailed"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    IMAGE_MISSING = "ImageMissing"
+
+
+class Condition(ApiModel):
+    """One aspect of the object's state, as in metav1.Condition."""
+
+    type: Annotated[ConditionType, known_words(*ConditionType)] = Field(examples=["Ready"])
+    """Which aspect of the object this is; unique in the list."""
+
+    status: ConditionStatus = Field(examples=["False"])
+    """Whether the aspect holds: True, False, or Unknown while that can't be told."""
+
+    reason: Annotated[Reason, known_words(*Reason)] = Field(examples=["Copying"])
+    """Why the status is what it is, as one word that scripts may rely on."""
+
+    message: Message = Field(default="", examples=["the source image is not active yet (saving)"])
+    """The same for people, in the cloud's own words where it said something; cut at 1024 characters."""
+
+    last_transition_time: Timestamp = Field(examples=["2026-09-01T12:00:00Z"])
+    """When the status last changed (UTC, whole seconds)."""
+
+    observed_generation: int | None = Field(default=None, ge=0, examples=[1])
+    """The metadata.generation of the spec that this condition is about."""
+
+
+_TYPES = frozenset(ConditionType)
+_REASONS = frozenset(Reason)
+
+
+def _known(entries: object) -> object:
+    if not isinstance(entries, list | tuple):
+        return entries
+    return tuple(
+        entry
+        for entry in entries
+        if not isinstance(entry, Mapping) or (entry.get("type") in _TYPES and entry.get("reason") in _REASONS)
+    )
+
+
+Conditions = Annotated[tuple[Condition, ...], BeforeValidator(_known)]
+"""The conditions of an object. Entries with words that only a newer operator knows are read as absent."""

@@ -1,0 +1,205 @@
+"""The kinds of strings that the API knows, each with its bound and its rules.
+
+``maxLength`` bounds the cost of the rules. It is wider than a format of fixed length, so that one blank pasted
+along is answered by the rule, whose message is better.
+"""
+
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, Field, WithJsonSchema
+
+from imagecopy.api.rules import Rule, extensions, matches
+
+_UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_HOST: Final = r"([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
+
+
+def _text(max_length: int, *rules: Rule, empty: str | None = None) -> Any:
+    """Return the bounds of a string; ``empty`` is the advice for "", which is then spared the other rules."""
+    if empty is not None:
+        refuse_empty = Rule("self != ''", f"must not be empty: {empty}")
+        rules = (refuse_empty, *(Rule(f"self == '' || {rule.expression}", rule.message) for rule in rules))
+    return Field(max_length=max_length, json_schema_extra=extensions(*rules))
+
+
+def _uuid(what: str, example: str) -> Rule:
+    return matches(
+        _UUID,
+        f"must be {what}, 8-4-4-4-12 hex digits as the cloud's console shows it (lower case, no blanks), "
+        f"for example {example}",
+    )
+
+
+def _url(path: str, message: str, empty: str) -> Any:
+    port = "url(self).getPort()"
+    parts = [
+        f"self.matches(r'^https?://{_HOST}(:[0-9]{{1,5}})?{path}$')",
+        "isURL(self)",
+        f"({port} == '' || (int({port}) >= 1 && int({port}) <= 65535))",
+    ]
+    return _text(512, Rule(f"({' && '.join(parts)})", message), empty=empty)
+
+
+ImageID = Annotated[str, _text(64, _uuid("an image id", "7c9a2b1e-4f60-4d6b-9c0f-2f1d3b5a8e47"))]
+"""Id of an image of the cloud."""
+
+KeyID = Annotated[
+    str,
+    _text(
+        64,
+        _uuid("a key id", "0d0466b0-e727-4d9c-b35d-f84bb474a37f"),
+        empty="remove the field to get a copy that is not encrypted",
+    ),
+]
+"""Id of a KMS key."""
+
+EnterpriseProjectID = Annotated[
+    str,
+    _text(
+        64,
+        matches(
+            f"0|{_UUID}",
+            'must be "0" for the default enterprise project or the id of another one, 8-4-4-4-12 hex digits as the '
+            "cloud's console shows it (lower case, no blanks), for example 0aad99bc-f5f6-4f78-8404-c598d76b0ed2",
+        ),
+        empty="remove the field to use the default enterprise project",
+    ),
+]
+"""Id of an enterprise project, or "0"."""
+
+ImageName = Annotated[
+    str,
+    _text(
+        128,
+        matches(
+            r"[\p{Han}A-Za-z0-9._ -]*",
+            "may hold letters (A-Z, a-z), digits, Chinese characters, '-', '.', '_' and blanks: "
+            "remove everything else, line breaks too",
+        ),
+        Rule(
+            "(!self.startsWith(' ') && !self.endsWith(' '))",
+            "must not begin or end with a blank: remove it",
+        ),
+        empty="remove the field to use metadata.name",
+    ),
+]
+"""Name of an image of the cloud."""
+
+ImageDescription = Annotated[
+    str,
+    _text(
+        980,
+        Rule(
+            r"!self.matches(r'[\r\n<>]')",
+            "must not hold line breaks, < or >: write it as one line (in YAML with >- instead of |)",
+        ),
+        empty="remove the field",
+    ),
+]
+"""Description of an image of the cloud: the 1024 characters it may have, less the room for our marker."""
+
+ObjectName = Annotated[
+    str,
+    _text(
+        253,
+        matches(
+            rf"{_LABEL}(\.{_LABEL})*",
+            "must be the name of a Kubernetes object: lower-case letters, digits, '-' and '.', "
+            "beginning and ending with a letter or digit",
+        ),
+    ),
+]
+"""Name of a Kubernetes object (DNS-1123 subdomain)."""
+
+NamespaceName = Annotated[
+    str,
+    _text(
+        63,
+        matches(
+            _LABEL,
+            "must be the name of a namespace: lower-case letters, digits and '-', "
+            "beginning and ending with a letter or digit",
+        ),
+    ),
+]
+"""Name of a namespace (DNS-1123 label)."""
+
+ProjectID = Annotated[
+    str,
+    _text(
+        64,
+        matches(
+            "[0-9a-f]{32}",
+            "must be a project id, 32 hex digits as the cloud's console shows it under My Credentials "
+            "(lower case, no blanks), for example 5dd3c0b24cdc4d31952c49589182a89d",
+        ),
+        empty="remove the field to use the Secret's projectName",
+    ),
+]
+"""Id of a project of the cloud."""
+
+Region = Annotated[
+    str,
+    _text(
+        64,
+        matches(
+            _LABEL,
+            "must be a region id as the cloud's console shows it: lower-case letters, digits and '-', "
+            "for example eu-de",
+        ),
+        empty="remove the field or name the region, for example eu-de",
+    ),
+]
+"""Id of a region of the cloud."""
+
+ServiceURL = Annotated[
+    str,
+    _url(
+        "",
+        "must be https://host or https://host:port (http:// only where the operator allows it) without user, "
+        "path, query or trailing slash, for example https://ims.eu-de.otc.t-systems.com",
+        empty="remove the field to use the endpoint that the cloud names at login",
+    ),
+]
+"""Where a service of the cloud answers."""
+
+LoginURL = Annotated[
+    str,
+    _url(
+        "(/v3)?",
+        "must be https://host or https://host:port (http:// only where the operator allows it), with or without "
+        "/v3 at its end, without user, other path, query or trailing slash, "
+        "for example https://iam.eu-de.otc.t-systems.com/v3",
+        empty="remove the field to use the endpoint known from cloud and region",
+    ),
+]
+"""Where the identity service of the cloud answers."""
+
+
+class _Clip:
+    """Cuts a text from outside instead of refusing it: its length must never keep a status from being written."""
+
+    def __init__(self, max_length: int) -> None:
+        self.max_length = max_length
+
+    def __call__(self, value: str) -> str:
+        return value if len(value) <= self.max_length else value[: self.max_length - 1] + "…"
+
+
+Message = Annotated[str, AfterValidator(_Clip(1024)), Field(json_schema_extra={"maxLength": 1024})]
+"""Words for people."""
+
+Word = Annotated[str, AfterValidator(_Clip(128)), Field(json_schema_extra={"maxLength": 128})]
+"""A code or id of the cloud that is shown but never used."""
+
+JobID = Annotated[str, Field(max_length=256)]
+"""Id of a job; 32 hex digits as far as known, and never cut, as it is all that leads to the job."""
+
+
+def known_words(*words: str) -> WithJsonSchema:
+    """Return the schema of an enum of words for people: any word is stored, the known ones are described.
+
+    The API server would refuse a whole status for one word that a newer operator knows and an older CRD does not.
+    """
+    return WithJsonSchema({"type": "string", "maxLength": 64, "x-known-values": list(words)})

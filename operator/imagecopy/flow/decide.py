@@ -1,0 +1,314 @@
+"""The state machine of one copy: what to do next, from what is wanted, what is stored, what was seen, and the time.
+
+Everything the operator knows about copying is in here, and nothing else is: no HTTP, no Kubernetes, no clock. A tick is
+:func:`~imagecopy.flow.view.prepare`, :func:`~imagecopy.flow.view.needs`, a look at what is needed, and :func:`decide`;
+``reconcile`` stores the step's status, carries out its act, and decides again about what that brought.
+
+::
+
+    no attempt --preflight--> a target carries our mark ----------------------------> follow the image
+        |                     source missing -> Failed     source not active -> wait      |
+        | intent stored, then POST once                                                   v
+        +--> rejected: surely nothing made -> Failed, or the next attempt later      tags, Succeeded
+        +--> unknown:  never POSTed again, looked up by its marker ----------------> follow the image
+        +--> accepted: job -> SUCCESS -> tags, Succeeded
+                           -> FAIL    -> Failed, or the next attempt later
+
+An attempt that is stored without a job id is an unknown outcome, however that came about: every tick may be the first
+one after a crash. Past the deadline a copy is Failed, but its attempt is kept and followed again on a retry.
+"""
+
+from datetime import datetime
+from typing import Final, assert_never
+
+from imagecopy.api.base import as_utc
+from imagecopy.api.conditions import ConditionStatus, ConditionType, Reason
+from imagecopy.api.imagecopy import Attempt, AttemptOutcome, ImageCopyStatus
+from imagecopy.flow import outcome
+from imagecopy.flow.holds import HOLDS
+from imagecopy.flow.marker import Marker, token_of
+from imagecopy.flow.outcome import PROVIDER_ANSWERS, SOURCE_IS_ACTIVE, Aside
+from imagecopy.flow.pacing import FIRST_POLL_SECONDS, doubling, growing, next_poll
+from imagecopy.flow.seen import (
+    Cause,
+    ImageSeen,
+    ImageState,
+    JobSeen,
+    JobState,
+    NothingSeen,
+    PostAccepted,
+    PostRejected,
+    PostUnknown,
+    PreflightSeen,
+    Seen,
+    TagsRefused,
+    TagsSet,
+    TargetSeen,
+    TargetsSeen,
+    Trouble,
+)
+from imagecopy.flow.steps import (
+    REST,
+    Event,
+    EventType,
+    PostCopy,
+    SetTags,
+    Step,
+    fail,
+    hold,
+    news,
+    next_attempt,
+    overdue,
+    resolving,
+    succeed,
+    until_deadline,
+)
+from imagecopy.flow.view import View, in_flight, is_finished, is_true
+
+PROGRESS_POINTS: Final = 10
+"""Progress is written when it moved by so many points ..."""
+PROGRESS_PAUSE_SECONDS: Final = 15
+"""... and so long after it was written last."""
+_JOB_BACKOFF_SECONDS: Final = (10.0, 360.0)
+"""Pauses between attempts after failed jobs, as the Job API has them: the first, and the longest."""
+
+
+def decide(view: View, seen: Seen, now: datetime) -> Step:
+    """Return the next step of the copy. Pure: the same arguments give the same step."""
+    match seen:
+        case NothingSeen():
+            return _undisturbed(view, now)
+        case PreflightSeen():
+            return _preflighted(view, seen, now)
+        case PostAccepted():
+            return _accepted(view, seen, now)
+        case PostRejected():
+            return _rejected(view, seen, now)
+        case PostUnknown():
+            return _unknown(view, seen, now)
+        case JobSeen():
+            return _job(view, seen, now)
+        case TargetsSeen():
+            return _looked_up(view, seen, now)
+        case TargetSeen():
+            return _followed(view, seen.target, now)
+        case TagsSet():
+            return _tagged(view, seen, now)
+        case TagsRefused():
+            return hold(view.having(image_id=seen.image_id), seen.trouble, now)
+        case Trouble():
+            return hold(view, seen, now)
+        case _:
+            assert_never(seen)
+
+
+def _undisturbed(view: View, now: datetime) -> Step:
+    """Nothing had to be looked at: finished, overdue, suspended, or before the next attempt's time."""
+    status = view.status
+    if is_finished(status):
+        if is_true(status, ConditionType.READY) and status.image_id:
+            return _arrived(view, status.image_id, now)
+        return Step(outcome.unchanged(view, now))
+    if view.overdue(now):
+        return overdue(view, now)
+    if view.spec.suspend:
+        told = outcome.suspended(view, now)
+        return Step(told, REST, news(view, told))
+    held = status.next_attempt_time
+    pause = (held - now).total_seconds() if held else 0.0
+    return Step(status, until_deadline(view, max(pause, 1.0), now))
+
+
+def _preflighted(view: View, seen: PreflightSeen, now: datetime) -> Step:
+    found = _best(view, seen.targets)
+    if found is not None:
+        return _followed(view, found, now)
+    source = seen.source
+    if source is None:
+        return hold(view, Trouble(Cause.TRANSIENT, "the source image could not be looked at"), now)
+    if source.state is ImageState.ACTIVE:
+        return _intend(view, now)
+    waiting = source.state is ImageState.PENDING
+    cause = Cause.SOURCE_NOT_READY if waiting else Cause.SOURCE_MISSING
+    return hold(view, Trouble(cause, f"source image {source.id} is {source.status}, not active"), now)
+
+
+def _intend(view: View, now: datetime) -> Step:
+    """Store the intent, then POST once."""
+    before = view.status.attempt
+    number = before.number + 1 if before else 1
+    attempt = Attempt(number=number, token=token_of(view.uid, number), posted_at=as_utc(now))
+    intent = view.having(
+        attempt=attempt,
+        target_name=view.target_name,
+        start_time=view.status.start_time or attempt.posted_at,
+        next_attempt_time=None,
+        job_id=None,
+        progress=None,
+    )
+    words = f"attempt {number} is being submitted"
+    submitting = Aside(ConditionType.SUBMITTED, ConditionStatus.UNKNOWN, Reason.COPYING, words)
+    told = outcome.reconciling(intent, now, Reason.COPYING, words, SOURCE_IS_ACTIVE, PROVIDER_ANSWERS, submitting)
+    target = view.spec.target
+    post = PostCopy(
+        attempt=attempt,
+        source_image_id=view.spec.source.image_id,
+        name=view.target_name,
+        description=Marker(view.owner, attempt.token).describe(target.description),
+        kms_key_id=target.kms_key_id,
+        enterprise_project_id=target.enterprise_project_id,
+    )
+    return Step(told, act=post)
+
+
+def _accepted(view: View, seen: PostAccepted, now: datetime) -> Step:
+    attempt = seen.attempt.model_copy(update={"job_id": seen.job_id, "request_id": seen.request_id})
+    view = view.having(attempt=attempt, job_id=seen.job_id, progress="0%")
+    words = f"attempt {attempt.number} was accepted as job {seen.job_id}"
+    return Step(_copying(view, now), FIRST_POLL_SECONDS, (Event(EventType.NORMAL, "Submitted", words),))
+
+
+def _copying(view: View, now: datetime) -> ImageCopyStatus:
+    """Tell that the copy is made; the same words every time, so that a look alone changes nothing."""
+    attempt = in_flight(view.status)
+    if attempt is None or attempt.job_id is None:
+        words = f"image {view.status.image_id} is being made"
+        return outcome.reconciling(view, now, Reason.COPYING, words, PROVIDER_ANSWERS)
+    words = f"job {attempt.job_id} is running"
+    submitted = Aside(
+        ConditionType.SUBMITTED, ConditionStatus.TRUE, Reason.COPYING, f"accepted as job {attempt.job_id}"
+    )
+    return outcome.reconciling(view, now, Reason.COPYING, words, PROVIDER_ANSWERS, submitted)
+
+
+def _rejected(view: View, seen: PostRejected, now: datetime) -> Step:
+    """Surely nothing was made: try again later where that can help, else fail with the cloud's words."""
+    trouble = seen.trouble
+    view = outcome.attempt_ended(view.having(attempt=seen.attempt), AttemptOutcome.REJECTED, now, trouble)
+    view = outcome.with_failure(view, trouble)
+    final = trouble.cause in (Cause.REFUSED, Cause.SOURCE_MISSING)
+    rule = HOLDS[trouble.cause]
+    reason = Reason.COPY_FAILED if final else rule.reason
+    submitted = Aside(ConditionType.SUBMITTED, ConditionStatus.FALSE, reason, trouble.words)
+    asides = (submitted, *outcome.asides(trouble, reason))
+    if final:
+        return fail(view, now, reason, trouble.words, *asides)
+    in_a_row = 0
+    for ended in reversed(view.status.attempts):
+        if ended.outcome is not AttemptOutcome.REJECTED:
+            break
+        in_a_row += 1
+    pause = max(doubling(in_a_row, rule.shortest, rule.longest), trouble.retry_after or 0.0)
+    return next_attempt(view, now, pause, reason, trouble.words, *asides)
+
+
+def _unknown(view: View, seen: PostUnknown, now: datetime) -> Step:
+    view = outcome.with_failure(view.having(attempt=seen.attempt), seen.trouble)
+    return resolving(view, now, f"the outcome of the copy call is not known ({seen.trouble.words})")
+
+
+def _job(view: View, seen: JobSeen, now: datetime) -> Step:
+    if seen.state is JobState.SUCCEEDED:
+        image_id = seen.image_id or view.status.image_id
+        if image_id is None:
+            return resolving(view, now, "the job succeeded without naming its image")
+        return _arrived(view, image_id, now)
+    if seen.state is JobState.FAILED:
+        return _attempt_failed(view, seen.trouble or Trouble(Cause.TRANSIENT, "the job failed without a reason"), now)
+    if view.overdue(now):
+        return overdue(view, now)
+    return _running(view, seen, now)
+
+
+def _running(view: View, seen: JobSeen, now: datetime) -> Step:
+    recent = view.recent
+    events: tuple[Event, ...] = ()
+    since = view.status.attempt.posted_at if view.status.attempt else now
+    if seen.progress is not None:
+        percent = min(int(seen.progress * 100), 99)
+        shown = int((view.status.progress or "0%").rstrip("%"))
+        passed = [mark for mark in (25, 50, 75) if max(shown, int((recent.progress or 0.0) * 100)) < mark <= percent]
+        if passed:
+            events = (Event(EventType.NORMAL, "Progress", f"{passed[-1]}% copied"),)
+        written = recent.progress_written_at
+        rested = written is None or (now - written).total_seconds() >= PROGRESS_PAUSE_SECONDS
+        if percent - shown >= PROGRESS_POINTS and rested:
+            view = view.having(progress=f"{percent}%", image_id=seen.image_id or view.status.image_id)
+    stalled_for = (now - (recent.progress_moved_at or now)).total_seconds()
+    pause = next_poll((now - since).total_seconds(), seen.progress, stalled_for, view.bounds)
+    return Step(_copying(view, now), until_deadline(view, pause, now), events)
+
+
+def _looked_up(view: View, seen: TargetsSeen, now: datetime) -> Step:
+    """The job is not known, to us or to the cloud: the image tells."""
+    found = _best(view, seen.targets)
+    if found is not None:
+        return _followed(view, found, now)
+    attempt = in_flight(view.status)
+    mark = Marker(view.owner, attempt.token) if attempt else None
+    for target in seen.targets:
+        if target.marker == mark and target.state is ImageState.DEAD:
+            return _followed(view, target, now)
+    if attempt is not None and attempt.job_id:
+        return resolving(view, now, f"the cloud does not know job {attempt.job_id}")
+    return resolving(view, now, "the outcome of the copy call is not known")
+
+
+def _followed(view: View, target: ImageSeen, now: datetime) -> Step:
+    """Follow a target by the state of its image, as no job is known."""
+    status = view.status
+    if target.state is ImageState.ACTIVE:
+        return _arrived(view, target.id, now)
+    if target.state is ImageState.PENDING:
+        if view.overdue(now):
+            return overdue(view, now)
+        view = view.having(image_id=target.id, target_name=view.target_name)
+        since = status.attempt.posted_at if status.attempt else now
+        pause = growing((now - since).total_seconds(), FIRST_POLL_SECONDS, 30)
+        return Step(_copying(view, now), until_deadline(view, pause, now))
+    words = f"image {target.id} is {target.status} in the cloud"
+    if is_true(status, ConditionType.READY):
+        return fail(view, now, Reason.IMAGE_MISSING, words)
+    if in_flight(status):
+        return _attempt_failed(view, Trouble(Cause.TRANSIENT, words), now)
+    return next_attempt(view.having(image_id=None), now, _JOB_BACKOFF_SECONDS[0], Reason.TRANSIENT_ERROR, words)
+
+
+def _best(view: View, targets: tuple[ImageSeen, ...]) -> ImageSeen | None:
+    """Return the target of ours to follow: an active one, else one that is made by an attempt that has not ended."""
+    ended = {token_of(view.uid, attempt.number) for attempt in view.status.attempts}
+    ours = [(target, target.marker) for target in targets if target.marker and target.marker.owner == view.owner]
+    active = [target for target, _ in ours if target.state is ImageState.ACTIVE]
+    made = [target for target, marker in ours if target.state is ImageState.PENDING and marker.token not in ended]
+    return next(iter(active + made), None)
+
+
+def _attempt_failed(view: View, trouble: Trouble, now: datetime) -> Step:
+    """The job failed, surely: the next attempt, if one is left and can help, else the end."""
+    number = view.status.attempt.number if view.status.attempt else 0
+    failures = view.status.failed_jobs + 1
+    view = outcome.with_failure(outcome.attempt_ended(view, AttemptOutcome.FAILED, now, trouble), trouble)
+    view = view.having(failed_jobs=failures, image_id=None, progress=None)
+    words = f"attempt {number} failed: {trouble.words}"
+    if trouble.cause in (Cause.REFUSED, Cause.SOURCE_MISSING):
+        return fail(view, now, Reason.COPY_FAILED, words)
+    if failures > view.spec.backoff_limit:
+        return fail(view, now, Reason.COPY_FAILED, f"{words} (spec.backoffLimit {view.spec.backoff_limit} is used up)")
+    rule = HOLDS[trouble.cause]
+    pause = max(doubling(failures, *_JOB_BACKOFF_SECONDS), trouble.retry_after or 0.0)
+    return next_attempt(view, now, pause, rule.reason, words)
+
+
+def _arrived(view: View, image_id: str, now: datetime) -> Step:
+    """The image is there: its tags, then the end."""
+    wanted, have = view.wanted_tags, view.status.target_tags or {}
+    if wanted == have:
+        return succeed(view, image_id, now)
+    # A changed value is removed first: that creating a tag again overwrites it is documented nowhere.
+    remove = {key: value for key, value in have.items() if wanted.get(key) != value}
+    add = {key: value for key, value in wanted.items() if have.get(key) != value}
+    return Step(view.status, act=SetTags(image_id, remove, add))
+
+
+def _tagged(view: View, seen: TagsSet, now: datetime) -> Step:
+    return succeed(view.having(target_tags=view.wanted_tags or None), seen.image_id, now)

@@ -1,0 +1,164 @@
+"""What a tick saw before it decides: the inputs of :func:`imagecopy.flow.decide.decide`.
+
+Everything the cloud or Kubernetes can answer is put into these words by ``reconcile``; no HTTP status, no IMG
+code decides anything in here.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+
+from imagecopy.api.imagecopy import Attempt
+from imagecopy.flow.marker import Marker
+
+
+class Cause(StrEnum):
+    """Why something could not be looked at or done; surely nothing was done in the cloud."""
+
+    PROVIDER_MISSING = auto()
+    """The provider object or its Secret is not there (yet)."""
+    PROVIDER_INVALID = auto()
+    """The provider or its Secret can't work as written: a key is missing, a host is not allowed, ..."""
+    UNREACHABLE = auto()
+    """The endpoint can't be reached."""
+    CREDENTIALS = auto()
+    """The cloud refuses the login."""
+    PERMISSION = auto()
+    """The login lacks a permission."""
+    THROTTLED = auto()
+    QUOTA = auto()
+    SOURCE_NOT_READY = auto()
+    SOURCE_MISSING = auto()
+    REFUSED = auto()
+    """The cloud says that this will never work as asked."""
+    TRANSIENT = auto()
+    """Anything that may work when tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something could not be looked at or done. ``message`` is for people, in the cloud's words where it spoke."""
+
+    cause: Cause
+    message: str
+    code: str | None = None
+    request_id: str | None = None
+    retry_after: float | None = None
+    """Seconds the cloud asks us to wait, where it does."""
+
+    @property
+    def words(self) -> str:
+        """Code and message, as people look for them."""
+        return f"{self.code}: {self.message}" if self.code else self.message
+
+
+class ImageState(Enum):
+    """The state of an image, as far as a copy is concerned."""
+
+    ACTIVE = auto()
+    PENDING = auto()
+    """Not usable yet: queued, saving."""
+    DEAD = auto()
+    """Will never be usable: killed, deleted, or not there any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSeen:
+    """An image of the cloud; ``marker`` is ours if its description carries one."""
+
+    id: str
+    state: ImageState
+    status: str
+    """The cloud's word for the state."""
+    marker: Marker | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NothingSeen:
+    """Nothing needed to be looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightSeen:
+    """Before an attempt: targets with our owner mark, and the source (None where a target was found)."""
+
+    targets: tuple[ImageSeen, ...]
+    source: ImageSeen | None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetsSeen:
+    """The targets that carry our owner mark, for an attempt whose job is unknown."""
+
+    targets: tuple[ImageSeen, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSeen:
+    """The target that is being followed by its image id."""
+
+    target: ImageSeen
+
+
+class JobState(Enum):
+    """The state of a job."""
+
+    RUNNING = auto()
+    SUCCEEDED = auto()
+    FAILED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class JobSeen:
+    """The job of the attempt. ``progress`` is 0..1 or None; ``trouble`` is set if and only if the job failed."""
+
+    state: JobState
+    progress: float | None = None
+    image_id: str | None = None
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PostAccepted:
+    """The cloud took the POST and named a job."""
+
+    attempt: Attempt
+    """The attempt as its intent was written."""
+    job_id: str
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PostRejected:
+    """The POST surely made nothing."""
+
+    attempt: Attempt
+    trouble: Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class PostUnknown:
+    """Nobody knows what became of the POST; it must not be sent again."""
+
+    attempt: Attempt
+    trouble: Trouble
+
+
+PostOutcome = PostAccepted | PostRejected | PostUnknown
+
+
+@dataclass(frozen=True, slots=True)
+class TagsSet:
+    """The tags of the target are as wanted."""
+
+    image_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TagsRefused:
+    """The target is there, but its tags could not be set."""
+
+    image_id: str
+    trouble: Trouble
+
+
+Seen = NothingSeen | Trouble | PreflightSeen | TargetsSeen | TargetSeen | JobSeen | PostOutcome | TagsSet | TagsRefused

@@ -1,0 +1,159 @@
+"""Steps: what a tick does after it decided, and the steps that many decisions lead to.
+
+Each function below returns the step of a view whose status already holds the facts; it adds how they are told.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from imagecopy.api.conditions import ConditionStatus, ConditionType, Reason
+from imagecopy.api.imagecopy import RETRY_ANNOTATION, Attempt, AttemptOutcome, ImageCopyStatus
+from imagecopy.flow import outcome
+from imagecopy.flow.holds import HOLDS
+from imagecopy.flow.outcome import Aside
+from imagecopy.flow.pacing import growing, later
+from imagecopy.flow.seen import Cause, Trouble
+from imagecopy.flow.view import View, condition, in_flight, is_true
+
+_HUSH_SECONDS: Final = 30
+"""A running copy that can't be looked at for a shorter time is not worth a write."""
+
+REST: Final = None
+"""No further look until someone edits the object."""
+
+
+class EventType(StrEnum):
+    """Types of Kubernetes Events."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A Kubernetes Event for a person who runs ``kubectl describe``."""
+
+    type: EventType
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostCopy:
+    """POST the copy call, once. The step's status is the intent: it must be stored first."""
+
+    attempt: Attempt
+    source_image_id: str
+    name: str
+    description: str
+    kms_key_id: str | None
+    enterprise_project_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetTags:
+    """Make the target's tags as wanted: remove some, then set some."""
+
+    image_id: str
+    remove: dict[str, str]
+    set: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Store ``status`` if it differs from what is stored, then act, then look again after ``again`` seconds.
+
+    With an act, ``again`` does not count: what the act brought is decided about at once.
+    """
+
+    status: ImageCopyStatus
+    again: float | None = REST
+    events: tuple[Event, ...] = ()
+    act: PostCopy | SetTags | None = None
+
+
+def hold(view: View, trouble: Trouble, now: datetime) -> Step:
+    """Something could not be looked at or done: say why and look again later, at growing pauses."""
+    told = outcome.with_failure(view, trouble)
+    if trouble.cause is Cause.SOURCE_MISSING:
+        return fail(told, now, Reason.COPY_FAILED, trouble.words, *outcome.asides(trouble, Reason.COPY_FAILED))
+    if view.overdue(now) and not is_true(view.status, ConditionType.READY):
+        return overdue(told, now)
+    reason, shortest, longest = HOLDS[trouble.cause]
+    lasted = (now - (view.recent.trouble_since or now)).total_seconds()
+    pause = until_deadline(view, max(growing(lasted, shortest, longest), trouble.retry_after or 0.0), now)
+    if in_flight(view.status) and lasted < _HUSH_SECONDS:
+        return Step(view.status, pause)
+    status = outcome.reconciling(told, now, reason, trouble.words, *outcome.asides(trouble, reason))
+    return Step(status, pause, news(view, status, EventType.WARNING))
+
+
+def resolving(view: View, now: datetime, why: str) -> Step:
+    """Nobody knows yet what became of the attempt: look it up again and again, never send it again."""
+    if view.overdue(now):
+        return overdue(view, now)
+    attempt = view.status.attempt
+    number, since = (attempt.number, attempt.posted_at) if attempt else (0, now)
+    message = f"{why}; attempt {number} is looked up in the cloud by its marker and not sent again"
+    status = outcome.reconciling(view, now, Reason.RESOLVING_OUTCOME, message)
+    pause = growing((now - since).total_seconds(), 5, 30)
+    return Step(status, until_deadline(view, pause, now), news(view, status, EventType.WARNING))
+
+
+def next_attempt(view: View, now: datetime, pause: float, reason: Reason, why: str, *asides: Aside) -> Step:
+    """The attempt surely ended without a copy: another one follows after ``pause`` seconds."""
+    at = later(now, pause)
+    number = view.status.attempt.number + 1 if view.status.attempt else 1
+    message = f"{why}; attempt {number} at {at:%H:%M:%S} UTC"
+    status = outcome.reconciling(view.having(next_attempt_time=at), now, reason, message, *asides)
+    again = until_deadline(view, (at - now).total_seconds(), now)
+    return Step(status, again, (Event(EventType.WARNING, reason, message),))
+
+
+def overdue(view: View, now: datetime) -> Step:
+    """The deadline has passed. The attempt in flight, if any, is kept: a retry follows it before any other."""
+    words = f"not done within spec.activeDeadlineSeconds ({view.spec.active_deadline_seconds} s)"
+    attempt = in_flight(view.status)
+    if attempt is not None:
+        under_way = f"job {attempt.job_id}" if attempt.job_id else f"attempt {attempt.number}"
+        words += f"; {under_way} may still end: annotate {RETRY_ANNOTATION} with a new value to follow it further"
+    return fail(view, now, Reason.DEADLINE_EXCEEDED, words)
+
+
+def fail(view: View, now: datetime, reason: Reason, words: str, *asides: Aside) -> Step:
+    """The end, badly."""
+    status = outcome.failed(view, now, reason, words, *asides)
+    return Step(status, REST, news(view, status, EventType.WARNING))
+
+
+def succeed(view: View, image_id: str, now: datetime) -> Step:
+    """The end, well. A copy that was Ready before stays so in the same words."""
+    ready = condition(view.status, ConditionType.READY)
+    events: tuple[Event, ...] = ()
+    if ready is not None and ready.status is ConditionStatus.TRUE:
+        reason, message = ready.reason, ready.message
+    else:
+        reason, message = Reason.ADOPTED, f"image {image_id} was there already and is taken over"
+        if in_flight(view.status):
+            reason, message = Reason.SUCCEEDED, f"image {image_id} is ready"
+        events = (Event(EventType.NORMAL, reason, message),)
+    view = outcome.attempt_ended(view, AttemptOutcome.SUCCEEDED, now)
+    view = view.having(image_id=image_id, target_name=view.target_name)
+    return Step(outcome.succeeded(view, now, reason, message), REST, events)
+
+
+def until_deadline(view: View, pause: float, now: datetime) -> float:
+    """Return the pause, cut so that the deadline is met in time."""
+    if view.deadline is None:
+        return pause
+    return min(pause, max((view.deadline - now).total_seconds(), 1.0))
+
+
+def news(view: View, status: ImageCopyStatus, kind: EventType = EventType.NORMAL) -> tuple[Event, ...]:
+    """Return an Event where the reason became another one; that it copies is told by Submitted and Progress."""
+    before, ready = condition(view.status, ConditionType.READY), condition(status, ConditionType.READY)
+    if ready is None or ready.reason is Reason.COPYING or (before is not None and before.reason is ready.reason):
+        return ()
+    return (Event(kind, ready.reason, ready.message),)
