@@ -7,7 +7,7 @@ the API server refuses or prunes them on writing.
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 GROUP: Final = "imagecopy.io"
@@ -35,6 +35,7 @@ Timestamp = Annotated[
     datetime,
     AfterValidator(as_utc),
     PlainSerializer(_rfc3339, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 64}),
 ]
 """A point in time, UTC, whole seconds, RFC 3339 on the wire (metav1.Time)."""
 

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from imagecopy.api.base import ApiModel
 from imagecopy.api.rules import Rule, extensions
-from imagecopy.api.text import LoginURL, NamespaceName, ObjectName, ProjectID, Region, ServiceURL
+from imagecopy.api.text import LoginURL, NamespaceName, ProjectID, Region, SecretName, ServiceURL
 
 
 class ProviderKind(StrEnum):
@@ -31,15 +31,14 @@ class Endpoints(ApiModel):
     ims: ServiceURL | None = Field(default=None, examples=["https://ims.eu-de.otc.t-systems.com"])
     """URL of the Image Management Service: scheme, host and optional port.
 
-    When absent: the one known from cloud and region, else the one that the cloud names at login. The operator
-    refuses hosts that are not in its allow-list (IMAGECOPY_ENDPOINT_ALLOWLIST), and http:// where the list does
-    not name the host explicitly.
+    When absent: the one that belongs to cloud and region or that the cloud names at login. The operator refuses
+    hosts that are not in its allow-list (IMAGECOPY_ENDPOINT_ALLOWLIST); http:// only works with hosts named there.
     """
 
     iam: LoginURL | None = Field(default=None, examples=["https://iam.eu-de.otc.t-systems.com/v3"])
     """URL of the identity service (IAM), where the operator logs in: scheme, host, optional port, optional /v3.
 
-    When absent: the one known from cloud and region. The operator's allow-list holds for it, too.
+    When absent: the one that belongs to cloud and region. The operator's allow-list holds for it, too.
     """
 
 
@@ -48,7 +47,7 @@ class LocalSecretRef(ApiModel):
 
     model_config = ConfigDict(json_schema_extra=extensions(map_type="atomic"))
 
-    name: ObjectName = Field(examples=["otc-credentials"])
+    name: SecretName = Field(examples=["otc-credentials"])
     """Name of the Secret in the provider's namespace."""
 
 
@@ -57,7 +56,7 @@ class SecretRef(ApiModel):
 
     model_config = ConfigDict(json_schema_extra=extensions(map_type="atomic"))
 
-    name: ObjectName = Field(examples=["otc-credentials"])
+    name: SecretName = Field(examples=["otc-credentials"])
     """Name of the Secret."""
 
     namespace: NamespaceName = Field(examples=["imagecopy-system"])
@@ -102,18 +101,16 @@ class ImageProviderSpec(_ProviderSpec):
     """The Secret, in the namespace of this object, with the login to the cloud.
 
     Its keys: username, password, domainName (the account that the user belongs to), and projectName unless
-    projectID is set here. A changed Secret is used from the next login on.
+    projectID is set here.
     """
 
 
 class ClusterImageProviderSpec(_ProviderSpec):
     """Where copies of any namespace are made and with whose credentials. It may be changed at any time."""
 
-    credentials_secret_ref: SecretRef = Field(
-        examples=[{"name": "otc-credentials", "namespace": "imagecopy-system"}]
-    )
+    credentials_secret_ref: SecretRef = Field(examples=[{"name": "otc-credentials", "namespace": "imagecopy-system"}])
     """The Secret with the login to the cloud.
 
     Its keys: username, password, domainName (the account that the user belongs to), and projectName unless
-    projectID is set here. A changed Secret is used from the next login on.
+    projectID is set here.
     """

@@ -99,18 +99,17 @@ ImageDescription = Annotated[
 ]
 """Description of an image of the cloud: the 1024 characters it may have, less the room for our marker."""
 
-ObjectName = Annotated[
-    str,
-    _text(
-        253,
-        matches(
-            rf"{_LABEL}(\.{_LABEL})*",
-            "must be the name of a Kubernetes object: lower-case letters, digits, '-' and '.', "
-            "beginning and ending with a letter or digit",
-        ),
-    ),
-]
-"""Name of a Kubernetes object (DNS-1123 subdomain)."""
+_OBJECT_NAME: Final = matches(
+    rf"{_LABEL}(\.{_LABEL})*",
+    "must be the name of a Kubernetes object: lower-case letters, digits, '-' and '.', "
+    "beginning and ending with a letter or digit",
+)
+
+ProviderName = Annotated[str, _text(253, _OBJECT_NAME, empty="remove the field to use the provider named default")]
+"""Name of a provider (DNS-1123 subdomain)."""
+
+SecretName = Annotated[str, _text(253, _OBJECT_NAME)]
+"""Name of a Secret (DNS-1123 subdomain)."""
 
 NamespaceName = Annotated[
     str,

@@ -137,7 +137,7 @@ def _intend(view: View, now: datetime) -> Step:
     """Store the intent, then POST once."""
     before = view.status.attempt
     number = before.number + 1 if before else 1
-    attempt = Attempt(number=number, token=token_of(view.uid, number), posted_at=as_utc(now))
+    attempt = Attempt(number=number, token=token_of(view.uid, number), posted_at=as_utc(now), writer=view.writer)
     intent = view.having(
         attempt=attempt,
         target_name=view.target_name,
@@ -234,7 +234,8 @@ def _running(view: View, seen: JobSeen, now: datetime) -> Step:
         rested = written is None or (now - written).total_seconds() >= PROGRESS_PAUSE_SECONDS
         if percent - shown >= PROGRESS_POINTS and rested:
             view = view.having(progress=f"{percent}%", image_id=seen.image_id or view.status.image_id)
-    stalled_for = (now - (recent.progress_moved_at or now)).total_seconds()
+    moved = seen.progress != recent.progress or recent.progress_moved_at is None
+    stalled_for = 0.0 if moved else (now - (recent.progress_moved_at or now)).total_seconds()
     pause = next_poll((now - since).total_seconds(), seen.progress, stalled_for, view.bounds)
     return Step(_copying(view, now), until_deadline(view, pause, now), events)
 

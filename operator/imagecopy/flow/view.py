@@ -31,6 +31,8 @@ class View:
     generation: int
     owner: str
     """The owner mark, see :mod:`imagecopy.flow.marker`."""
+    writer: str
+    """This process, for the intent: two writes of the same content could both succeed, so no two may be alike."""
     spec: ImageCopySpec
     status: ImageCopyStatus
     retry_requested_at: str | None = None
@@ -60,11 +62,6 @@ class View:
     def overdue(self, now: datetime) -> bool:
         """Tell whether the deadline has passed."""
         return self.deadline is not None and now >= self.deadline
-
-    @property
-    def retry_pending(self) -> bool:
-        """Tell whether someone asked for a retry that was not handled yet."""
-        return bool(self.retry_requested_at) and self.retry_requested_at != self.status.last_handled_retry_at
 
 
 class Need(Enum):
@@ -106,14 +103,17 @@ def in_flight(status: ImageCopyStatus) -> Attempt | None:
     return attempt
 
 
-def is_resting(view: View) -> bool:
+def may_retry(status: ImageCopyStatus, retry_requested_at: str | None) -> bool:
+    """Tell whether the copy is Failed and someone asked for a retry that was not handled yet."""
+    asked = bool(retry_requested_at) and retry_requested_at != status.last_handled_retry_at
+    return asked and is_finished(status) and is_true(status, ConditionType.STALLED)
+
+
+def is_resting(spec: ImageCopySpec, status: ImageCopyStatus, generation: int, retry_requested_at: str | None) -> bool:
     """Tell whether there is nothing to do until someone edits the object: it needs no timer and no finalizer."""
-    status = view.status
-    if status.observed_generation != view.generation:
+    if status.observed_generation != generation or may_retry(status, retry_requested_at):
         return False
-    if is_finished(status):
-        return not (view.retry_pending and is_true(status, ConditionType.STALLED))
-    return view.spec.suspend and status.phase is Phase.SUSPENDED
+    return is_finished(status) or (spec.suspend and status.phase is Phase.SUSPENDED)
 
 
 def prepare(view: View, now: datetime) -> View:
@@ -123,7 +123,7 @@ def prepare(view: View, now: datetime) -> View:
     patience, not the cloud's job.
     """
     status = view.status
-    if not (view.retry_pending and is_finished(status) and is_true(status, ConditionType.STALLED)):
+    if not may_retry(status, view.retry_requested_at):
         return view
     return view.having(
         failed_jobs=0,

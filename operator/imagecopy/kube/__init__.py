@@ -1,0 +1,1 @@
+"""The Kubernetes side: status writes with a precondition, Secrets by get only, Events."""

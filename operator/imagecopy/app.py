@@ -1,0 +1,192 @@
+"""The process: what it holds is built once at the start and closed at the end, in order.
+
+A start checks what can be checked: the cluster, the CRDs, the ports. A stop lets what must not be broken off come to
+its end for a few seconds; a second signal ends the process at once, which loses nothing but time.
+"""
+
+import asyncio
+import itertools
+import os
+import random
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+import kopf
+import structlog
+from kubernetes.aio.client import Configuration
+
+from imagecopy import __version__, handlers, logs
+from imagecopy.api.base import GROUP
+from imagecopy.flow.pacing import Bounds
+from imagecopy.health import Endpoints, count_call
+from imagecopy.ims import CallRecord
+from imagecopy.kube import connection
+from imagecopy.kube.client import IMAGE_COPIES, KubeClient
+from imagecopy.kube.errors import KubeError
+from imagecopy.reconcile import Cloud, Providers, Reconciler
+from imagecopy.reconcile.providers import PLURALS
+from imagecopy.settings import Settings
+
+_START_SECONDS: Final = 30.0
+"""A start waits so long for an API server that does not answer."""
+_DRAIN_SECONDS: Final = 3.0
+_LOGIN_SECONDS: Final = 600
+"""kopf logs in to the API server anew after so long, as a service account's token is replaced on disk hourly."""
+_KILLED: Final = 130
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class CannotStart(Exception):
+    """The operator can't do its work here; the message says why and what to do."""
+
+
+class _EndlessBackoffs:
+    """kopf's pauses while the API server fails: without an end, as at their end the whole operator would end."""
+
+    def __iter__(self) -> Iterator[float]:
+        for pause in itertools.chain((0.5, 1, 2, 4, 8), itertools.repeat(15)):
+            yield pause * random.uniform(0.8, 1.2)  # noqa: S311
+
+
+async def run(settings: Settings) -> None:
+    """Run until a signal says stop.
+
+    Raises:
+        CannotStart: something that is needed is missing.
+        NoCluster: no way to a cluster is known.
+        PortTaken: a port can't be listened on.
+    """
+    async with AsyncExitStack() as stack:
+        configuration = await connection.load()
+        kube = await stack.enter_async_context(_closing(KubeClient(configuration)))
+        endpoints = await stack.enter_async_context(_closing(Endpoints()))
+        await endpoints.start(settings.health_port, settings.metrics_port)
+        await _check_crds(kube)
+        installation = settings.installation_id or await kube.namespace_uid("kube-system")
+        providers = await stack.enter_async_context(_closing(Providers(kube, settings.allowlist, on_call=_on_call)))
+        reconciler = Reconciler(
+            kube,
+            Cloud(providers),
+            installation=installation,
+            writer=f"{socket.gethostname()[:40]}/{secrets.token_hex(4)}",
+            bounds=Bounds(settings.min_poll_seconds, settings.max_poll_seconds),
+            clock=partial(datetime.now, UTC),
+        )
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(partial(_login, configuration=configuration))
+        handlers.register(registry, reconciler)
+        _log.info("started", version=__version__, installation=installation, namespaces=settings.namespaces or "all")
+        await _operate(registry, settings, endpoints)
+        await reconciler.drain(_DRAIN_SECONDS)
+        _log.info("stopped")
+
+
+async def _operate(registry: kopf.OperatorRegistry, settings: Settings, endpoints: Endpoints) -> None:
+    stop, ready = asyncio.Event(), asyncio.Event()
+    _on_signals(stop)
+
+    async def once_ready() -> None:
+        await ready.wait()
+        _on_signals(stop)  # kopf put handlers of its own in place of ours, which know no second signal
+        endpoints.ready = True
+
+    waiting = asyncio.create_task(once_ready())
+    try:
+        await kopf.operator(
+            registry=registry,
+            settings=_kopf_settings(),
+            standalone=True,
+            clusterwide=not settings.namespaces,
+            namespaces=settings.namespaces,
+            stop_flag=stop,
+            ready_flag=ready,
+        )
+    finally:
+        endpoints.ready = False
+        waiting.cancel()
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    def stop_or_exit() -> None:
+        if stop.is_set():
+            os._exit(_KILLED)
+        _log.info("stopping; another signal ends this at once")
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop_or_exit)
+
+
+def _kopf_settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.persistence.finalizer = handlers.FINALIZER
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.watching.chunk_size = 500
+    settings.queueing.idle_timeout = 1.0
+    settings.networking.connect_timeout = 10
+    settings.networking.request_timeout = 60
+    settings.networking.error_backoffs = _EndlessBackoffs()
+    settings.background.cancellation_polling = 1
+    settings.background.instant_exit_timeout = 0.1
+    return settings
+
+
+async def _login(*_: Any, configuration: Configuration, **__: Any) -> kopf.ConnectionInfo:
+    bearer = await configuration.get_api_key_with_prefix("BearerToken")  # reads a replaced token anew
+    scheme, _separator, token = (bearer or "").partition(" ")
+    return kopf.ConnectionInfo(
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert,
+        ca_data=configuration.ca_cert_data,
+        insecure=not configuration.verify_ssl,
+        scheme=scheme.capitalize() or None,
+        token=token or None,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+        proxy_url=configuration.proxy,
+        expiration=datetime.now(UTC) + timedelta(seconds=_LOGIN_SECONDS) if token else None,
+    )
+
+
+async def _check_crds(kube: KubeClient) -> None:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _START_SECONDS
+    for pause in _EndlessBackoffs():
+        try:
+            missing = [plural for plural in (IMAGE_COPIES, *PLURALS.values()) if not await kube.is_served(plural)]
+        except KubeError as exc:
+            if loop.time() + pause > until:
+                raise CannotStart(f"the API server can't be used: {exc}") from exc
+            _log.warning("waiting for the API server", error=str(exc))
+            await asyncio.sleep(pause)
+            continue
+        if missing:
+            names = ", ".join(f"{plural}.{GROUP}" for plural in missing)
+            raise CannotStart(
+                f"these CRDs are not installed: {names}. Install them with: kubectl apply --server-side -f crds/"
+            )
+        return
+
+
+def _on_call(record: CallRecord) -> None:
+    logs.cloud_call(record)
+    count_call(record)
+
+
+@asynccontextmanager
+async def _closing(thing: Any) -> AsyncIterator[Any]:
+    try:
+        yield thing
+    finally:
+        await thing.aclose()

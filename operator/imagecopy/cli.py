@@ -1,0 +1,54 @@
+"""The command ``imagecopy``."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from imagecopy import __version__, settings
+
+_KNOBS = "\n\n".join(f"\b\n{knob}" for knob in settings.describe().split("\n\n"))
+
+
+@click.group()
+@click.version_option(__version__)
+def main() -> None:
+    """Copies private VM images on Huawei-type clouds, exactly once per ImageCopy object."""
+
+
+@main.command(
+    help="Run the operator until SIGTERM or Ctrl-C; a second signal ends it at once.",
+    epilog=f"All knobs are environment variables, KUBECONFIG as everywhere and these:\n\n{_KNOBS}",
+)
+def run() -> None:
+    """Run the operator."""
+    # Imported late: the other commands need no Kubernetes client, which takes most of a second to load.
+    from imagecopy import app, logs
+    from imagecopy.health import PortTaken
+    from imagecopy.kube.connection import NoCluster
+
+    try:
+        knobs = settings.load()
+        logs.configure(knobs.log_format, knobs.log_level)
+        for name in settings.unknown_variables():
+            click.echo(f"imagecopy: {name} is no setting of this version and has no effect", err=True)
+        asyncio.run(app.run(knobs))
+    except (settings.BadSettings, app.CannotStart, NoCluster, PortTaken) as exc:
+        click.echo(f"imagecopy: {exc}", err=True)
+        sys.exit(1)
+
+
+@main.command()
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder to write the CRDs to; made if it does not exist.",
+)
+def crds(output: Path) -> None:
+    """Write the CRDs, generated from the operator's models, as YAML files."""
+    from imagecopy.api import crd
+
+    for path in crd.write(output):
+        click.echo(path)

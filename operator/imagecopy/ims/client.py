@@ -1,0 +1,311 @@
+"""The calls of the Image Management Service that a copy needs.
+
+Each method is one request (two after a 401, more where a list has pages); nothing is retried, because whoever
+calls looks again by itself. :meth:`ImsClient.copy_image` alone can't be repeated without harm.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from ssl import SSLContext
+from typing import Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from imagecopy.ims.auth import ImsAuth
+from imagecopy.ims.classify import Call, classify, is_api_missing
+from imagecopy.ims.endpoints import Allowlist
+from imagecopy.ims.errors import Misconfigured, OutcomeUnknown, Refused, SurelyNotDone
+from imagecopy.ims.lenient import as_dict, as_list, as_str
+from imagecopy.ims.login import Session
+from imagecopy.ims.models import CopyAccepted, CopyRequest, Image, Job, Malformed, Quota
+from imagecopy.ims.wire import OnCall, Timeouts, exchange, http_client, json_of, recorded, request_id, unusable
+
+_PAGE_SIZE = 200
+_MAX_PAGES = 50
+
+_T = TypeVar("_T")
+
+
+class ImsClient:
+    """IMS for one provider: one project of one cloud, under one login.
+
+    Every method may raise any :class:`imagecopy.ims.ImsError`; what its classes mean is drawn in
+    :mod:`imagecopy.ims.errors`. Methods name only what is special about them.
+    """
+
+    def __init__(
+        self,
+        auth: ImsAuth,
+        *,
+        ims_endpoint: str | None = None,
+        project_id: str | None = None,
+        allowlist: Allowlist,
+        timeouts: Timeouts | None = None,
+        max_connections: int = 10,
+        context: SSLContext | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        on_call: OnCall | None = None,
+    ) -> None:
+        """Prepare; nothing is sent before the first call.
+
+        Without ``ims_endpoint``, the endpoint is from the login's catalogue. ``project_id`` is for checking: it
+        must be the login's. ``context`` is from :func:`imagecopy.ims.ssl_context`. ``transport`` is for tests and
+        has to survive being closed.
+
+        Raises:
+            EndpointNotAllowed: the allowlist forbids ``ims_endpoint``.
+            Misconfigured: the CA bundle is no good.
+        """
+        self._auth = auth
+        self._allowlist = allowlist
+        self._endpoint = allowlist.endpoint(ims_endpoint) if ims_endpoint else None
+        self._project_id = project_id
+        self._timeouts = timeouts or Timeouts()
+        self._context = context
+        self._transport = transport
+        self._on_call = on_call
+        self._progress_url_first = False
+        self._http = http_client(
+            timeouts=self._timeouts, context=context, transport=transport, max_connections=max_connections
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections. The client can't be used afterwards."""
+        await self._http.aclose()
+
+    async def project_id(self) -> str:
+        """Return the id of the project that the login is for.
+
+        Raises:
+            Misconfigured: another project was named for this client.
+        """
+        return (await self._session()).project_id
+
+    async def copy_image(self, source_image_id: str, request: CopyRequest) -> CopyAccepted:
+        """Ask for a copy inside the region. NOT idempotent: two calls make two copies, even of one name.
+
+        It goes over a connection of its own: on one that was kept from an earlier call, the server may be hanging
+        up at this very moment, and a request lost that way looks like one whose reply was lost.
+
+        Source: OTC API reference, "Replicating an Image Within a Region".
+
+        Raises:
+            OutcomeUnknown: the cloud may be making a copy. Look for it; do not call again.
+            SurelyNotDone: it is not.
+        """
+        response = await self._send(
+            Call.COPY_IMAGE,
+            "POST",
+            f"/v1/cloudimages/{_segment(source_image_id)}/copy",
+            body=request.body(),
+            fresh_connection=True,
+        )
+        return _parsed(Call.COPY_IMAGE, response, lambda data: CopyAccepted.parse(data, request_id(response)))
+
+    async def get_job(self, job_id: str) -> Job:
+        """Return a job as it is now.
+
+        There are two calls for it: ``/v1/<project>/jobs/<id>``, which every edition has but Huawei Cloud calls
+        deprecated, and ``/v1/cloudimages/job/<id>``, which some editions lack. The second is asked where the first
+        is not there, and what worked is remembered.
+
+        Source: OTC API reference, "Querying an Asynchronous Job"; Huawei Cloud API reference, "Querying the
+        Progress of an Asynchronous Job".
+
+        Raises:
+            JobNotFound: the cloud does not know the job, or forgot it.
+            Misconfigured: the cloud has neither call.
+        """
+        paths = (
+            f"/v1/{_segment(await self.project_id())}/jobs/{_segment(job_id)}",
+            f"/v1/cloudimages/job/{_segment(job_id)}",
+        )
+        order = (1, 0) if self._progress_url_first else (0, 1)
+        try:
+            return await self._get_job(paths, order[0])
+        except SurelyNotDone as exc:
+            if not is_api_missing(exc):
+                raise
+            try:
+                return await self._get_job(paths, order[1])
+            except SurelyNotDone as second:
+                # Of two refusals, the one that speaks of the job tells more than the one that knows no such URL.
+                raise (exc if is_api_missing(second) else second) from None
+
+    async def _get_job(self, paths: tuple[str, str], which: int) -> Job:
+        response = await self._send(Call.GET_JOB, "GET", paths[which])
+        job = _parsed(Call.GET_JOB, response, Job.parse)
+        self._progress_url_first = which == 1
+        return job
+
+    async def get_image(self, image_id: str) -> Image:
+        """Return an image. Source: OTC API reference, "Querying Image Details (Native OpenStack API)".
+
+        Raises:
+            NotFound: there is none, or it is not ours to see.
+        """
+        response = await self._send(Call.GET_IMAGE, "GET", f"/v2/images/{_segment(image_id)}")
+        return _parsed(Call.GET_IMAGE, response, Image.parse)
+
+    async def list_images(
+        self,
+        *,
+        name: str | None = None,
+        image_id: str | None = None,
+        created_since: datetime | None = None,
+        image_type: str | None = "private",
+        enterprise_project_id: str | None = "all_granted_eps",
+    ) -> list[Image]:
+        """Return all images that match, newest first. ``name`` is the exact name.
+
+        The list is whole or not at all: one that ends early could hide the copy that is looked for.
+        ``enterprise_project_id`` is sent because users who are granted enterprise projects only are refused
+        without it. Source: OTC API reference, "Querying Images"; Huawei Cloud API reference, "Listing Images".
+
+        Raises:
+            OutcomeUnknown: among other things, when there are more than 10 000 images or one of them is malformed.
+        """
+        params = {
+            "name": name,
+            "id": image_id,
+            "created_at": None if created_since is None else _since(created_since),
+            "__imagetype": image_type,
+            "enterprise_project_id": enterprise_project_id,
+            "limit": str(_PAGE_SIZE),
+        }
+        query = {key: value for key, value in params.items() if value is not None}
+        found: dict[str, Image] = {}
+        for _ in range(_MAX_PAGES):
+            response = await self._send(Call.LIST_IMAGES, "GET", "/v2/cloudimages", params=query)
+            page, marker = _parsed(Call.LIST_IMAGES, response, _page)
+            news = [image for image in page if image.id not in found]
+            found.update((image.id, image) for image in news)
+            if marker is None or not news:
+                return [
+                    image for image in found.values() if name in (None, image.name) and image_id in (None, image.id)
+                ]
+            query["marker"] = marker
+        raise OutcomeUnknown(f"more than {_MAX_PAGES * _PAGE_SIZE} images match; the list was given up")
+
+    async def get_quota(self) -> Quota:
+        """Return how many private images there are and how many there may be.
+
+        Source: OTC API reference, "Querying the Image Quota".
+        """
+        response = await self._send(Call.GET_QUOTA, "GET", "/v1/cloudimages/quota")
+        return _parsed(Call.GET_QUOTA, response, Quota.parse)
+
+    async def add_tags(self, image_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags, leaving others alone; idempotent.
+
+        Source: OTC API reference, "Batch Adding or Deleting Image Tags".
+        """
+        await self._tags(Call.ADD_TAGS, "create", image_id, tags)
+
+    async def delete_tags(self, image_id: str, tags: Mapping[str, str]) -> None:
+        """Take tags away; idempotent."""
+        await self._tags(Call.DELETE_TAGS, "delete", image_id, tags)
+
+    async def _tags(self, call: Call, action: str, image_id: str, tags: Mapping[str, str]) -> None:
+        if not tags:
+            return
+        path = f"/v2/{_segment(await self.project_id())}/images/{_segment(image_id)}/tags/action"
+        listed = [{"key": key, "value": value} for key, value in tags.items()]
+        await self._send(call, "POST", path, body={"action": action, "tags": listed})
+
+    async def delete_image(self, image_id: str) -> None:
+        """Ask for an image's deletion. The cloud says yes before it is gone: list it by id until it is.
+
+        Source: OTC API reference, "Deleting an Image (Native OpenStack API)".
+
+        Raises:
+            NotFound: it is gone already.
+            NotReady: it is still being made, or exported.
+        """
+        await self._send(Call.DELETE_IMAGE, "DELETE", f"/v2/images/{_segment(image_id)}")
+
+    async def _send(
+        self,
+        call: Call,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+        fresh_connection: bool = False,
+    ) -> httpx.Response:
+        """Return the successful reply of one request.
+
+        The login comes first and not on the way, so that its troubles can't be taken for the request's.
+        """
+        base = await self._base()
+        request = self._http.build_request(method, base + path, params=params, json=body)
+        with recorded(call, method, path, self._on_call) as recording:
+            if fresh_connection:
+                async with http_client(
+                    timeouts=self._timeouts, context=self._context, transport=self._transport
+                ) as http:
+                    response = await exchange(http, request, timeouts=self._timeouts, auth=self._auth)
+            else:
+                response = await exchange(self._http, request, timeouts=self._timeouts, auth=self._auth)
+            recording.response = response
+            if not response.is_success:
+                raise classify(call, response.status_code, response.headers, response.content)
+        return response
+
+    async def _session(self) -> Session:
+        session = await self._auth.session()
+        if self._project_id not in (None, session.project_id):
+            raise Misconfigured(
+                f"the login is for project {session.project_id}, but project {self._project_id} is wanted"
+            )
+        return session
+
+    async def _base(self) -> str:
+        session = await self._session()
+        if self._endpoint is not None:
+            return self._endpoint
+        if session.ims_endpoint is None:
+            raise Misconfigured("the login's catalogue has no image service: give the IMS endpoint")
+        return self._allowlist.endpoint(session.ims_endpoint)
+
+
+def _parsed(call: Call, response: httpx.Response, parse: Callable[[object], _T]) -> _T:
+    try:
+        return parse(json_of(call, response))
+    except Malformed as exc:
+        raise unusable(call, response, str(exc)) from None
+
+
+def _page(data: object) -> tuple[Iterable[Image], str | None]:
+    """Return the images of a page and, if there may be another page, its marker."""
+    top = as_dict(data) or {}
+    if not isinstance(top.get("images"), list):
+        raise Malformed("the reply has no list of images")
+    images = [Image.parse(entry) for entry in as_list(top["images"])]
+    marker = as_str((as_dict(top.get("page_info")) or {}).get("next_marker"))
+    if marker is None and len(images) >= _PAGE_SIZE:
+        marker = images[-1].id
+    return images, marker
+
+
+def _since(time: datetime) -> str:
+    return f"gte:{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _segment(value: str) -> str:
+    """Return ``value`` as one segment of a path, whatever is in it.
+
+    Raises:
+        Refused: it would change the path's meaning.
+    """
+    if value in ("", ".", ".."):
+        raise Refused(f"{value!r} is no id")
+    return quote(value, safe="")

@@ -1,0 +1,215 @@
+"""Which hosts we may talk to, and where the known clouds have their services.
+
+The endpoint of a provider is written by whoever may create providers, and our requests carry that provider's
+login. The allowlist is the operator's: it decides which hosts can be reached at all, so that an endpoint can't be
+used to look around in the cluster's network.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import httpx
+
+from imagecopy.ims.errors import EndpointNotAllowed
+
+SETTING = "IMAGECOPY_ENDPOINT_ALLOWLIST"
+
+DEFAULT_ALLOWLIST = (
+    "*.myhuaweicloud.com,*.otc.t-systems.com,*.sc.otc.t-systems.com,*.prod-cloud-ocb.orange-business.com"
+)
+"""The domains of the known clouds."""
+
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+_LABEL = re.compile(r"^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$")
+_REGION = re.compile(r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")
+_VERSION = re.compile(r"^/v\d+(\.\d+)*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where a cloud has its services. ``ims`` is None when only the token's catalogue knows."""
+
+    ims: str | None
+    iam: str
+
+
+_CLOUDS: Mapping[str, Endpoints] = {
+    # Source: huaweicloudsdkims 3.1, ims_region.py, and huaweicloudsdkcore, endpoint.py
+    "HuaweiCloud": Endpoints(
+        ims="https://ims.{region}.myhuaweicloud.com", iam="https://iam.{region}.myhuaweicloud.com"
+    ),
+    # Source: OTC API reference, "Endpoints"
+    "OpenTelekomCloud": Endpoints(
+        ims="https://ims.{region}.otc.t-systems.com", iam="https://iam.{region}.otc.t-systems.com"
+    ),
+    # Source: Swiss OTC API reference, "Authentication". No page names a host for IMS, so the catalogue has to.
+    "SwissOTC": Endpoints(ims=None, iam="https://iam-pub.{region}.sc.otc.t-systems.com"),
+    # Source: FlexibleEngine's public scripts for IMS; IAM follows its pattern
+    "FlexibleEngine": Endpoints(
+        ims="https://ims.{region}.prod-cloud-ocb.orange-business.com",
+        iam="https://iam.{region}.prod-cloud-ocb.orange-business.com",
+    ),
+}
+
+KNOWN_CLOUDS = tuple(_CLOUDS)
+
+
+def cloud_endpoints(cloud: str, region: str) -> Endpoints:
+    """Return the endpoints of a known cloud in ``region``.
+
+    Raises:
+        ValueError: the cloud is not known, or ``region`` could not be part of a host name.
+    """
+    if cloud not in _CLOUDS:
+        raise ValueError(f"{cloud!r} is no known cloud; known: {', '.join(KNOWN_CLOUDS)}")
+    if not _REGION.match(region):
+        raise ValueError(f"{region!r} is no name of a region: letters, digits and hyphens, such as eu-de")
+    known = _CLOUDS[cloud]
+    return Endpoints(ims=known.ims.format(region=region) if known.ims else None, iam=known.iam.format(region=region))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    host: str
+    port: int | None
+    wildcard: bool
+
+    @classmethod
+    def parse(cls, entry: str) -> Self:
+        wildcard = entry.startswith("*.")
+        rest = entry[2:] if wildcard else entry
+        if "://" in entry or "/" in entry or "@" in entry or any(c.isspace() for c in entry):
+            raise ValueError(f"{entry!r}: write host, *.domain or host:port, without scheme, path or blanks")
+        if "*" in rest:
+            raise ValueError(f"{entry!r}: a wildcard is only possible as the whole first label, as in *.example.com")
+        try:
+            url = httpx.URL(f"//{rest}")
+        except httpx.InvalidURL as exc:
+            raise ValueError(f"{entry!r}: {exc}") from None
+        host = _host(url)
+        if not host or url.query or url.fragment or rest.endswith(":"):
+            raise ValueError(f"{entry!r}: write host, *.domain or host:port")
+        if not _is_address(host) and not all(_LABEL.match(label) for label in host.split(".")):
+            raise ValueError(f"{entry!r}: {host!r} is no host name")
+        if wildcard and _is_address(host):
+            raise ValueError(f"{entry!r}: an address has no subdomains")
+        if url.port is not None and not 1 <= url.port <= 65535:
+            raise ValueError(f"{entry!r}: {url.port} is no port")
+        return cls(host, url.port, wildcard)
+
+    def matches(self, scheme: str, host: str, port: int) -> bool:
+        if scheme == "http" and self.wildcard:
+            return False
+        if port != (_DEFAULT_PORTS[scheme] if self.port is None else self.port):
+            return False
+        return host.endswith("." + self.host) if self.wildcard else host == self.host
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'*.' if self.wildcard else ''}{host}{'' if self.port is None else f':{self.port}'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowlist:
+    """The hosts that the operator lets providers name.
+
+    - ``ims.example.com`` allows that host, at the default port (443, or 80 for http).
+    - ``ims.example.com:8443`` allows that host at that port only.
+    - ``*.example.com`` allows every host below, however deep, but not ``example.com``; with or without a port.
+    - Addresses are hosts like others: ``127.0.0.1:8080``, ``[::1]:8080``. A name is not resolved for the check.
+
+    https is required, except for hosts that are named without a wildcard: naming one says that plain http, and so
+    a login readable on the way, is accepted there.
+    """
+
+    patterns: tuple[_Pattern, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a comma-separated list; blanks around entries and empty entries are fine.
+
+        Raises:
+            ValueError: an entry is malformed, or there is none. The message names the entry.
+        """
+        entries = [entry.strip().lower() for entry in text.split(",")]
+        patterns = tuple(_Pattern.parse(entry) for entry in entries if entry)
+        if not patterns:
+            raise ValueError(f"no host is named, so no cloud could be reached; the default is {DEFAULT_ALLOWLIST}")
+        return cls(patterns)
+
+    @classmethod
+    def default(cls) -> Self:
+        """Return the allowlist of the known clouds."""
+        return cls.parse(DEFAULT_ALLOWLIST)
+
+    def check(self, url: str | httpx.URL) -> None:
+        """Do nothing if ``url`` may be requested.
+
+        Raises:
+            EndpointNotAllowed: it may not; the message names the host and the operator's setting.
+        """
+        parsed = _parse(url)
+        host = _host(parsed)
+        port = parsed.port or _DEFAULT_PORTS[parsed.scheme]
+        if any(pattern.matches(parsed.scheme, host, port) for pattern in self.patterns):
+            return
+        shown = f"[{host}]" if ":" in host else host
+        named = shown if port == _DEFAULT_PORTS[parsed.scheme] else f"{shown}:{port}"
+        if parsed.scheme == "http" and any(pattern.matches("https", host, port) for pattern in self.patterns):
+            raise EndpointNotAllowed(
+                f"plain http to {named} is not allowed: use https, or have the operator's administrator name "
+                f"{named} without a wildcard in {SETTING}"
+            )
+        raise EndpointNotAllowed(
+            f"the host {named} is not allowed: the operator's administrator has to add it to {SETTING} "
+            f"(now: {', '.join(map(str, self.patterns))})"
+        )
+
+    def endpoint(self, url: str) -> str:
+        """Return ``url`` as scheme, host and port, if it may be requested. A trailing version (``/v3``) is dropped.
+
+        Raises:
+            EndpointNotAllowed: it may not, or it is more than an endpoint (path, query, login).
+        """
+        parsed = _parse(url)
+        path = parsed.path.rstrip("/")
+        if parsed.query or parsed.fragment or (path and not _VERSION.match(path)):
+            raise EndpointNotAllowed(
+                f"the endpoint at {parsed.host} has a path or a query: give scheme, host and port only, "
+                "such as https://ims.eu-de.otc.t-systems.com"
+            )
+        self.check(parsed)
+        return f"{parsed.scheme}://{parsed.netloc.decode('ascii')}"
+
+
+def _parse(url: str | httpx.URL) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as exc:
+        raise EndpointNotAllowed(f"the endpoint is no URL: {exc}") from None
+    if parsed.scheme not in _DEFAULT_PORTS or not parsed.host:
+        raise EndpointNotAllowed(
+            "the endpoint is no https URL with a host, such as https://ims.eu-de.otc.t-systems.com"
+        )
+    if parsed.userinfo:
+        raise EndpointNotAllowed(f"the endpoint at {parsed.host} carries a login; logins belong into the Secret")
+    return parsed
+
+
+def _host(url: httpx.URL) -> str:
+    """Return the host as the client would connect to it: lower case, punycode, IPv6 in its short form."""
+    host = url.raw_host.decode("ascii").lower()
+    if _is_address(host):
+        return str(ipaddress.ip_address(host))
+    return host.removesuffix(".")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

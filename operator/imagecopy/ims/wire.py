@@ -1,0 +1,259 @@
+"""How bytes go over the wire: one kind of HTTP client, bounded replies, and what its failures mean.
+
+Nothing here retries, follows a redirect or keeps a cookie. A reply is read up to a limit and never decompressed.
+"""
+
+import asyncio
+import functools
+import json
+import logging
+import re
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpx
+
+from imagecopy.ims.classify import Call, clean, request_id_of, words_of
+from imagecopy.ims.errors import ImsError, Misconfigured, OutcomeUnknown, TryLater, Unreachable
+
+MAX_REPLY_BYTES = 2 * 1024 * 1024
+
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+
+_log = logging.getLogger(__name__)
+
+# httpcore logs reply headers at DEBUG, and a login's reply has the token in one.
+logging.getLogger("httpcore").setLevel(logging.INFO)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long to wait, in seconds. ``call_seconds`` bounds one exchange from its first to its last byte."""
+
+    connect_seconds: float = 5.0
+    write_seconds: float = 10.0
+    read_seconds: float = 30.0
+    """Between two pieces of a reply, and until its first."""
+    pool_seconds: float = 10.0
+    """For a free connection."""
+    call_seconds: float = 60.0
+
+    def httpx(self) -> httpx.Timeout:
+        """Return the part that httpx watches over."""
+        return httpx.Timeout(
+            connect=self.connect_seconds,
+            write=self.write_seconds,
+            read=self.read_seconds,
+            pool=self.pool_seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """One call as logs and metrics want it. Nothing in it is secret."""
+
+    call: Call
+    method: str
+    path: str
+    """Without host and query."""
+    status: int | None
+    """HTTP status, None if no reply came."""
+    seconds: float
+    request_id: str | None
+    error: str | None
+    """Name of the error's class, None if the call worked."""
+    code: str | None = None
+    """The cloud's code."""
+
+
+OnCall = Callable[[CallRecord], None]
+"""The one hook for logs and metrics; called once per call, after it."""
+
+
+class ReplyTooLarge(Exception):
+    """A reply went over the limit; the rest was not read."""
+
+
+class _Bounded(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream, limit: int) -> None:
+        self._stream = stream
+        self._limit = limit
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        seen = 0
+        async for piece in self._stream:
+            seen += len(piece)
+            if seen > self._limit:
+                raise ReplyTooLarge(f"the reply has more than {self._limit} bytes")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+async def _bound(response: httpx.Response) -> None:
+    # We ask for no compression. A body that is compressed all the same must not unfold to any size, so it stays
+    # as it is and is then no JSON.
+    response.headers.pop("content-encoding", None)
+    if isinstance(response.stream, httpx.AsyncByteStream):
+        response.stream = _Bounded(response.stream, MAX_REPLY_BYTES)
+
+
+@functools.lru_cache(maxsize=32)
+def ssl_context(ca_bundle: str | None = None) -> ssl.SSLContext:
+    """Return the TLS settings that trust ``ca_bundle`` (PEM), or the public CAs when it is None.
+
+    Cached per process, because building one takes tens of milliseconds and half a megabyte. A bundle replaces the
+    public CAs. Without one, the environment variables ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` count.
+
+    Raises:
+        Misconfigured: the bundle has no certificate in it.
+    """
+    if ca_bundle is None:
+        return httpx.create_ssl_context()
+    certificates = "\n".join(_CERTIFICATE.findall(ca_bundle))
+    if not certificates:
+        raise Misconfigured("the CA bundle has no PEM certificate in it")
+    try:
+        return ssl.create_default_context(cadata=certificates)
+    except (ssl.SSLError, ValueError, TypeError) as exc:
+        raise Misconfigured(f"the CA bundle can't be read as PEM certificates: {clean(str(exc))}") from None
+
+
+def http_client(
+    *,
+    timeouts: Timeouts,
+    context: ssl.SSLContext | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+    max_connections: int = 10,
+    keepalive_seconds: float = 15.0,
+) -> httpx.AsyncClient:
+    """Return a client with our rules. Proxies come from the environment, unless ``transport`` takes their place."""
+    return httpx.AsyncClient(
+        verify=context or ssl_context(),
+        transport=transport,
+        timeout=timeouts.httpx(),
+        limits=httpx.Limits(
+            max_connections=max_connections,
+            max_keepalive_connections=max_connections,
+            keepalive_expiry=keepalive_seconds,
+        ),
+        follow_redirects=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "imagecopy-operator"},
+        event_hooks={"response": [_bound]},
+    )
+
+
+async def exchange(
+    http: httpx.AsyncClient, request: httpx.Request, *, timeouts: Timeouts, auth: httpx.Auth | None = None
+) -> httpx.Response:
+    """Send ``request`` and read the whole reply, whatever its status.
+
+    Raises:
+        Unreachable: nothing was sent.
+        OutcomeUnknown: something may have been sent, and no whole reply came.
+        ImsError: from ``auth``.
+    """
+    try:
+        async with asyncio.timeout(timeouts.call_seconds):
+            return await http.send(request, auth=auth)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as exc:
+        raise Unreachable(_words(request, exc)) from exc
+    except httpx.UnsupportedProtocol as exc:
+        raise Misconfigured(_words(request, exc)) from exc
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ReplyTooLarge) as exc:
+        # Among these are WriteError and RemoteProtocolError, which also tell of a kept connection that the server
+        # had closed before our request came. It can't be told apart from one that was closed after.
+        raise OutcomeUnknown(_words(request, exc)) from exc
+    except TimeoutError as exc:
+        raise OutcomeUnknown(
+            f"{request.method} at {request.url.host}: no whole reply within {timeouts.call_seconds:g} s"
+        ) from exc
+
+
+def _words(request: httpx.Request, exc: Exception) -> str:
+    said = clean(str(exc), 300)
+    return f"{request.method} at {request.url.host}: {type(exc).__name__}{': ' + said if said else ''}"
+
+
+def json_of(call: Call, response: httpx.Response) -> object:
+    """Return the JSON of a successful reply.
+
+    Raises:
+        OutcomeUnknown: it is no JSON.
+    """
+    try:
+        data: object = json.loads(response.content)
+    except (ValueError, RecursionError):
+        raise unusable(call, response, "the reply is no JSON") from None
+    return data
+
+
+def unusable(call: Call, response: httpx.Response, why: str) -> ImsError:
+    """Return the error for a reply that says success but is not what it should be."""
+    words = words_of(response.content)
+    kind = TryLater if call is Call.LOGIN else OutcomeUnknown
+    return kind(
+        f"{why}: {clean(words.message or 'empty', 300)}",
+        code=words.code,
+        request_id=request_id(response) or words.request_id,
+        http_status=response.status_code,
+    )
+
+
+def request_id(response: httpx.Response) -> str | None:
+    """Return the cloud's id of the request."""
+    return request_id_of(response.headers)
+
+
+class Recording:
+    """One call under way; see :func:`recorded`."""
+
+    def __init__(self) -> None:
+        self.response: httpx.Response | None = None
+
+
+@contextmanager
+def recorded(call: Call, method: str, path: str, on_call: OnCall | None) -> Iterator[Recording]:
+    """Report the enclosed call to ``on_call``, however it ends. A hook that fails is logged and does no harm."""
+    recording = Recording()
+    error: BaseException | None = None
+    begin = time.perf_counter()
+    try:
+        yield recording
+    except BaseException as exc:
+        error = exc
+        raise
+    finally:
+        if on_call is not None:
+            record = _record(call, method, path, time.perf_counter() - begin, recording.response, error)
+            try:
+                on_call(record)
+            except Exception:
+                _log.exception("the hook for calls failed")
+
+
+def _record(
+    call: Call,
+    method: str,
+    path: str,
+    seconds: float,
+    response: httpx.Response | None,
+    error: BaseException | None,
+) -> CallRecord:
+    known = error if isinstance(error, ImsError) else None
+    return CallRecord(
+        call=call,
+        method=method,
+        path=path,
+        status=None if response is None else response.status_code,
+        seconds=seconds,
+        request_id=(known.request_id if known else None) or (request_id(response) if response else None),
+        error=None if error is None else type(error).__name__,
+        code=None if known is None else known.code,
+    )

@@ -1,0 +1,41 @@
+"""How the API server is reached: KUBECONFIG or ~/.kube/config as kubectl does, else the Pod's service account."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from kubernetes.aio import config
+from kubernetes.aio.client import Configuration
+
+MAX_CONNECTIONS = 32
+"""Connections to the API server beside the watches: enough for its own priority levels, few enough for ours."""
+
+_DEFAULT: Final = Path("~/.kube/config").expanduser()
+
+
+class NoCluster(Exception):
+    """No usable way to a cluster; the message says what was looked at and what to do."""
+
+
+async def load() -> Configuration:
+    """Return the way to the API server.
+
+    Raises:
+        NoCluster: there is neither a usable kubeconfig nor a service account.
+    """
+    configuration = Configuration()
+    named = os.environ.get("KUBECONFIG")
+    try:
+        if named:
+            await config.load_kube_config(config_file=named, client_configuration=configuration, persist_config=False)
+        elif "KUBERNETES_SERVICE_HOST" in os.environ:
+            config.load_incluster_config(client_configuration=configuration)
+        elif _DEFAULT.exists():
+            await config.load_kube_config(client_configuration=configuration, persist_config=False)
+        else:
+            raise NoCluster(f"no cluster: KUBECONFIG is not set, {_DEFAULT} does not exist, and this is not a Pod")
+    except (config.ConfigException, OSError, ValueError) as exc:
+        where = f"KUBECONFIG={named}" if named else "the service account or ~/.kube/config"
+        raise NoCluster(f"no cluster: {where} can't be used: {exc}") from exc
+    configuration.connection_pool_maxsize = MAX_CONNECTIONS
+    return configuration

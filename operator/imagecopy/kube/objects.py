@@ -1,0 +1,73 @@
+"""ImageCopy objects as the API server gives them, and the merge patch from one status to another."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from imagecopy.api.imagecopy import RETRY_ANNOTATION, RETRY_MAX_LENGTH, ImageCopySpec, ImageCopyStatus
+from imagecopy.flow.view import is_resting
+
+
+class Unreadable(ValueError):
+    """The stored object does not fit our models; the message names the fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One ImageCopy at one resourceVersion."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    generation: int
+    retry_requested_at: str | None
+    spec: ImageCopySpec
+    status: ImageCopyStatus
+
+    @classmethod
+    def parse(cls, body: Mapping[str, Any]) -> "Snapshot":
+        """Read an object of the API server.
+
+        Raises:
+            Unreadable: it does not fit our models.
+        """
+        meta = body["metadata"]
+        retry = (meta.get("annotations") or {}).get(RETRY_ANNOTATION)
+        try:
+            return cls(
+                namespace=meta["namespace"],
+                name=meta["name"],
+                uid=meta["uid"],
+                resource_version=meta["resourceVersion"],
+                generation=meta.get("generation", 0),
+                retry_requested_at=retry[:RETRY_MAX_LENGTH] if retry else None,
+                spec=ImageCopySpec.model_validate(body.get("spec") or {}),
+                status=ImageCopyStatus.model_validate(body.get("status") or {}),
+            )
+        except ValidationError as exc:
+            fields = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()[:5])
+            raise Unreadable(fields) from exc
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether there is nothing to do until someone edits the object."""
+        return is_resting(self.spec, self.status, self.generation, self.retry_requested_at)
+
+    def is_newer_than(self, other: "Snapshot") -> bool:
+        """Compare resourceVersions, increasing integers by KEP-5504; where they are not, the watch is believed."""
+        ours, theirs = self.resource_version, other.resource_version
+        return int(ours) > int(theirs) if ours.isdecimal() and theirs.isdecimal() else True
+
+
+def merge_patch(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, object]:
+    """Return the JSON merge patch (RFC 7386) that turns ``before`` into ``after``."""
+    patch: dict[str, object] = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        old = before.get(key)
+        if old == value:
+            continue
+        patch[key] = merge_patch(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return patch

@@ -1,0 +1,7 @@
+"""One tick of one ImageCopy: where the state machine, the cloud and Kubernetes meet. Nowhere else do they."""
+
+from imagecopy.reconcile.cloud import Cloud
+from imagecopy.reconcile.providers import Providers
+from imagecopy.reconcile.tick import Memory, Reconciler
+
+__all__ = ["Cloud", "Memory", "Providers", "Reconciler"]

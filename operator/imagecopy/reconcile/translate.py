@@ -1,0 +1,75 @@
+"""From the cloud's words to the state machine's: replies and errors of :mod:`imagecopy.ims` as things seen."""
+
+from typing import Final
+
+from imagecopy import ims
+from imagecopy.flow.marker import Marker
+from imagecopy.flow.seen import Cause, ImageSeen, ImageState, JobSeen, JobState, Trouble
+
+_CAUSES: Final[tuple[tuple[type[ims.ImsError], Cause], ...]] = (
+    (ims.Unreachable, Cause.UNREACHABLE),
+    (ims.EndpointNotAllowed, Cause.PROVIDER_INVALID),
+    (ims.Misconfigured, Cause.PROVIDER_INVALID),
+    (ims.CredentialsInvalid, Cause.CREDENTIALS),
+    (ims.PermissionDenied, Cause.PERMISSION),
+    (ims.Throttled, Cause.THROTTLED),
+    (ims.QuotaExceeded, Cause.QUOTA),
+    (ims.NotFound, Cause.SOURCE_MISSING),
+    (ims.NotReady, Cause.SOURCE_NOT_READY),
+    (ims.Refused, Cause.REFUSED),
+    (ims.ImsError, Cause.TRANSIENT),
+)
+
+_IMAGE_STATES: Final = {
+    "active": ImageState.ACTIVE,
+    "queued": ImageState.PENDING,
+    "saving": ImageState.PENDING,
+    "killed": ImageState.DEAD,
+    "deleted": ImageState.DEAD,
+}
+
+
+def _cause(kind: type[ims.ImsError]) -> Cause:
+    return next(cause for base, cause in _CAUSES if issubclass(kind, base))
+
+
+def trouble(error: ims.ImsError, *, about_source: bool) -> Trouble:
+    """Return what went wrong, with the cloud's own words.
+
+    ``about_source``: whether the call was about the source image, so that "no such image" speaks of it.
+    """
+    cause = _cause(type(error))
+    if not about_source and cause in (Cause.SOURCE_MISSING, Cause.SOURCE_NOT_READY):
+        cause = Cause.TRANSIENT
+    return Trouble(
+        cause=cause,
+        message=error.message,
+        code=error.code,
+        request_id=error.request_id,
+        retry_after=error.retry_after,
+    )
+
+
+def image(found: ims.Image) -> ImageSeen:
+    """Return an image as seen. A status we don't know is taken as not usable yet."""
+    return ImageSeen(
+        id=found.id,
+        state=_IMAGE_STATES.get(found.status, ImageState.PENDING),
+        status=found.status or "without a status",
+        marker=Marker.find(found.description),
+    )
+
+
+def job(found: ims.Job) -> JobSeen:
+    """Return a job as seen; a failed one with the trouble that its code stands for."""
+    if found.state is ims.JobState.SUCCESS:
+        return JobSeen(JobState.SUCCEEDED, found.progress, found.image_id)
+    if found.state is not ims.JobState.FAIL:
+        return JobSeen(JobState.RUNNING, found.progress, found.image_id)
+    kind = ims.class_of_code(found.error_code)
+    failed = Trouble(
+        cause=_cause(kind) if kind else Cause.TRANSIENT,
+        message=found.fail_reason or "the cloud gave no reason",
+        code=found.error_code,
+    )
+    return JobSeen(JobState.FAILED, found.progress, found.image_id, failed)

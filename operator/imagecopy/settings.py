@@ -1,0 +1,143 @@
+"""Every knob of the operator: IMAGECOPY_* environment variables, each with its default, unit and reason."""
+
+import os
+import re
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from imagecopy.ims import DEFAULT_ALLOWLIST, Allowlist
+
+PREFIX = "IMAGECOPY_"
+
+_NAMESPACE = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+
+
+class LogFormat(StrEnum):
+    """How a log line looks."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogLevel(StrEnum):
+    """The least level that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _valid_allowlist(text: str) -> str:
+    Allowlist.parse(text)
+    return text
+
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class BadSettings(Exception):
+    """An environment variable has a value that can't be used; the message names it and what is allowed."""
+
+
+class Settings(BaseSettings):
+    """The knobs. Names below are without the prefix ``IMAGECOPY_`` and in lower case."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True
+    )
+
+    namespaces: Annotated[tuple[str, ...], NoDecode] = ()
+    """Comma-separated namespaces to watch. Default: all. Narrows what the operator needs to be allowed to."""
+
+    installation_id: str | None = Field(default=None, min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._-]+$")
+    """A name that marks the copies of this installation. Default: the uid of the namespace kube-system. Set it so that
+    a rebuilt cluster recognises the copies that the old one made; two clusters must never share one."""
+
+    log_format: LogFormat = LogFormat.JSON
+    """json for machines, console for people."""
+
+    log_level: LogLevel = LogLevel.INFO
+    """debug shows every call to the cloud."""
+
+    health_port: Port = 8080
+    """Port of /healthz and /readyz; 0 turns it off."""
+
+    metrics_port: Port = 9090
+    """Port of /metrics; 0 turns it off."""
+
+    min_poll_seconds: float = Field(default=2.0, ge=0.1, le=3600)
+    """Shortest pause between two looks at one job, in seconds: keeps us below the cloud's limits."""
+
+    max_poll_seconds: float = Field(default=120.0, ge=1, le=3600)
+    """Longest pause between two looks at one job, in seconds: bounds how late an early end is seen."""
+
+    endpoint_allowlist: Annotated[str, AfterValidator(_valid_allowlist)] = DEFAULT_ALLOWLIST
+    """Comma-separated hosts that providers may name, as host, *.domain or host:port. A provider's URL gets the cloud's
+    password sent to it, so only known clouds are allowed by default. Plain http only works for hosts named in full."""
+
+    @field_validator("namespaces", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        names = tuple(name.strip() for name in value.split(",") if name.strip())
+        for name in names:
+            if not _NAMESPACE.match(name):
+                raise ValueError(f"{name!r} is no name of a namespace; give names, separated by commas")
+        return names
+
+    @field_validator("log_format", "log_level", mode="before")
+    @classmethod
+    def _any_case(cls, value: object) -> object:
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Settings":
+        if self.min_poll_seconds > self.max_poll_seconds:
+            raise ValueError(
+                f"IMAGECOPY_MIN_POLL_SECONDS ({self.min_poll_seconds:g}) must not exceed "
+                f"IMAGECOPY_MAX_POLL_SECONDS ({self.max_poll_seconds:g})"
+            )
+        return self
+
+    @property
+    def allowlist(self) -> Allowlist:
+        """The hosts that may be called."""
+        return Allowlist.parse(self.endpoint_allowlist)
+
+
+def load() -> Settings:
+    """Read the environment.
+
+    Raises:
+        BadSettings: a value can't be used; each such variable is named.
+    """
+    try:
+        return Settings()
+    except ValidationError as exc:
+        lines = []
+        for error in exc.errors():
+            name = PREFIX + "_".join(str(part) for part in error["loc"][:1]).upper() if error["loc"] else ""
+            given = f"={error['input']!r}" if name else ""
+            lines.append(f"{name}{given}: {error['msg'].removeprefix('Value error, ')}".lstrip(": "))
+        raise BadSettings("\n".join(lines)) from None
+
+
+def describe() -> str:
+    """Return the list of all knobs, for ``imagecopy run --help``."""
+    parts = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, ()) else f" [default: {getattr(field.default, 'value', field.default)}]"
+        text = " ".join((field.description or "").split())
+        parts.append(f"{PREFIX}{name.upper()}{default}\n{text}")
+    return "\n\n".join(parts)
+
+
+def unknown_variables() -> list[str]:
+    """Return the names of set variables that look like ours but are none: a typing error is easily made."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)

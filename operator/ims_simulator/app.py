@@ -1,0 +1,179 @@
+"""The web application: routes, and what happens to every request on its way to a handler and back.
+
+arrival -> noted in the call log -> fault "before" -> API known -> token -> throttle -> handler -> fault "after" ->
+answered. Handlers are plain functions that never wait, so each call takes effect as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from email.utils import formatdate
+from pathlib import Path
+
+from aiohttp import web
+
+from ims_simulator import control, copies, edits, iam, images, jobs, listing
+from ims_simulator.auth import Throttle, authenticate
+from ims_simulator.calls import Call, shown_body
+from ims_simulator.context import Context
+from ims_simulator.errors import ApiError, GatewayError, Reply
+from ims_simulator.faults import Fault
+from ims_simulator.knobs import Knobs
+from ims_simulator.seed import DEFAULT_SEED
+from ims_simulator.state import Clock, Cloud
+
+Handler = Callable[[Context], Reply]
+Sleep = Callable[[float], Awaitable[None]]
+
+MAX_BODY = 12 * 1024**2
+"""Bytes; the gateway's limit."""
+
+ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
+    ("POST", "/v3/auth/tokens", "token", iam.create_token),
+    ("POST", "/v1/cloudimages/{image_id}/copy", "copy", copies.copy_image),
+    ("POST", "/v2.1/cloudimages/{image_id}/copy", "copy", copies.copy_image_safe_mode),
+    ("GET", "/v1/cloudimages/job/{job_id}", "job", jobs.show_job_progress),
+    ("GET", "/v1/cloudimages/quota", "quota", images.show_quota),
+    ("GET", "/v1/{project_id}/jobs/{job_id}", "job", jobs.show_job),
+    ("GET", "/v2/cloudimages", "list", listing.list_cloud_images),
+    ("PATCH", "/v2/cloudimages/{image_id}", "patch", edits.patch_cloud_image),
+    ("GET", "/v2/images", "list", listing.list_native_images),
+    ("GET", "/v2/images/{image_id}", "image", images.show_image),
+    ("PATCH", "/v2/images/{image_id}", "patch", edits.patch_native_image),
+    ("DELETE", "/v2/images/{image_id}", "delete", images.delete_image),
+    ("POST", "/v2/{project_id}/images/{image_id}/tags/action", "tags", edits.act_on_tags),
+    ("GET", "/v2/{project_id}/images/{image_id}/tags", "tags", edits.show_tags),
+)
+
+
+def create_app(
+    *,
+    knobs: Knobs | None = None,
+    seed: int = DEFAULT_SEED,
+    state_file: Path | None = None,
+    clock: Clock = time.time,
+    sleep: Sleep = asyncio.sleep,
+) -> web.Application:
+    """A simulator as a web application; `clock` and `sleep` let tests bring their own time.
+
+    Raises: StateFileError.
+    """
+    cloud = Cloud(knobs=knobs, seed=seed, state_file=state_file, clock=clock)
+    app = web.Application(client_max_size=MAX_BODY)
+    app[control.CLOUD] = cloud
+    control.add_routes(app)
+    service = _Service(cloud, sleep)
+    for method, path, kind, handler in ROUTES:
+        app.router.add_route(method, path, service.handle(kind, handler))
+    app.router.add_route("*", "/{path:.*}", service.handle("other", None))
+
+    async def close(_: web.Application) -> None:
+        cloud.close()
+
+    app.on_cleanup.append(close)
+    return app
+
+
+class _Service:
+    """Carries requests to handlers."""
+
+    def __init__(self, cloud: Cloud, sleep: Sleep) -> None:
+        self._cloud = cloud
+        self._sleep = sleep
+        self._throttle = Throttle()
+
+    def handle(self, kind: str, handler: Handler | None) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """An aiohttp handler for calls of one kind; without `handler` the API does not exist."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            raw = await request.read()
+            context = self._context(request, kind, raw)
+            call = context.call
+            self._cloud.calls.begin(call)
+            fault = self._cloud.faults.of_call(kind, call.method, call.path, raw)
+            if fault is not None:
+                call.fault = fault.id
+                if fault.spec.when == "before":
+                    await self._sleep(fault.spec.delay_seconds)
+            replaced = fault is not None and (fault.spec.cut or fault.spec.reply is not None)
+            if fault is not None and replaced and fault.spec.when == "before":
+                return self._struck(request, context, fault)
+            reply = self._carry_out(context, kind, handler)
+            if fault is not None and fault.spec.when == "after":
+                await self._sleep(fault.spec.delay_seconds)
+                if replaced:
+                    return self._struck(request, context, fault)
+            return self._answer(context, reply)
+
+        return handle
+
+    def _context(self, request: web.Request, kind: str, raw: bytes) -> Context:
+        now = self._cloud.clock()
+        call = Call(
+            sequence=self._cloud.calls.last_sequence + 1,
+            time=now,
+            method=request.method,
+            path=request.path,
+            query=request.query_string,
+            kind=kind,
+            request_id=uuid.uuid4().hex,
+            body=shown_body(raw),
+            image_id=request.match_info.get("image_id"),
+        )
+        return Context(
+            cloud=self._cloud,
+            now=now,
+            method=request.method,
+            path=request.path,
+            params=request.match_info,
+            query=request.query,
+            headers=request.headers,
+            raw=raw,
+            base_url=f"{request.scheme}://{request.host}",
+            call=call,
+        )
+
+    def _carry_out(self, context: Context, kind: str, handler: Handler | None) -> Reply:
+        cloud = self._cloud
+        context.now = cloud.clock()
+        try:
+            if handler is None:
+                raise GatewayError(404, "0101")
+            if kind != "token":
+                caller = authenticate(cloud, context.headers, context.now)
+                context.authenticated = caller
+                context.call.user = caller.user
+                self._throttle.check(cloud, caller.user, kind, context.now)
+            return handler(context)
+        except ApiError as error:
+            context.call.error_code = getattr(error, "code", None) or getattr(error, "number", None)
+            return error.reply(context.call.request_id, cloud.knobs)
+
+    def _struck(self, request: web.Request, context: Context, fault: Fault) -> web.StreamResponse:
+        if fault.spec.reply is not None:
+            return self._answer(context, fault.spec.reply.render(context.call.request_id, self._cloud.knobs))
+        self._cloud.calls.finish(context.call, 0)
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=500)
+
+    def _answer(self, context: Context, reply: Reply) -> web.Response:
+        self._cloud.calls.finish(context.call, reply.status)
+        headers = {
+            "X-Request-Id": context.call.request_id,
+            "Date": formatdate(self._cloud.clock(), usegmt=True),
+            **reply.headers,
+        }
+        if context.call.kind == "token":
+            headers["X-IAM-Trace-Id"] = f"token_{context.call.request_id}"
+        if reply.text is not None:
+            return web.Response(status=reply.status, text=reply.text, content_type=reply.content_type, headers=headers)
+        if reply.body is None:
+            return web.Response(status=reply.status, headers=headers)
+        body = json.dumps(reply.body, ensure_ascii=False).encode()
+        headers["Content-Type"] = reply.content_type
+        return web.Response(status=reply.status, body=body, headers=headers)

@@ -1,0 +1,93 @@
+"""Command line of the simulator."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import click
+from aiohttp import web
+
+from ims_simulator.app import create_app
+from ims_simulator.journal import StateFileError
+from ims_simulator.knobs import (
+    ENVIRONMENT_PREFIX,
+    KnobError,
+    Knobs,
+    apply,
+    from_assignments,
+    from_environment,
+    help_lines,
+)
+from ims_simulator.seed import DEFAULT_SEED
+
+SHUTDOWN_SECONDS = 1.0
+
+
+class _CommandWithKnobs(click.Command):
+    """Adds the list of knobs to --help."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        with formatter.section(f"Knobs (--knob NAME=VALUE, or {ENVIRONMENT_PREFIX}<NAME>)"):
+            formatter.write_dl(help_lines())
+
+
+@click.command(cls=_CommandWithKnobs)
+@click.option("--port", type=click.IntRange(0, 65535), required=True, help="Port to listen on; 0: any free one.")
+@click.option("--copy-seconds", type=click.FloatRange(min=0), help="How long a copy takes.  [default: 10]")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File that keeps images, jobs, tokens and calls over a restart.",
+)
+@click.option("--knob", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a knob; see below.")
+@click.option("--seed", type=int, default=DEFAULT_SEED, show_default=True, help="All seeded ids follow from it.")
+def main(
+    port: int, copy_seconds: float | None, host: str, state: Path | None, assignments: tuple[str, ...], seed: int
+) -> None:
+    """Simulate the image service (IMS) and the token service (IAM) of a Huawei-type cloud.
+
+    GET /_simulator/config tells logins, endpoints and source images; GET /_simulator/calls every request it got;
+    POST /_simulator/faults makes things go wrong. A wrong path under /_simulator lists all control endpoints.
+    """
+    try:
+        knobs = from_assignments(from_environment(Knobs()), list(assignments))
+        if copy_seconds is not None:
+            knobs = apply(knobs, {"copy_seconds": copy_seconds})
+    except KnobError as error:
+        raise click.UsageError(str(error)) from None
+    try:
+        app = create_app(knobs=knobs, seed=seed, state_file=state)
+    except StateFileError as error:
+        raise click.ClickException(str(error)) from None
+    asyncio.run(_serve(app, host, port))
+
+
+async def _serve(app: web.Application, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+            raise click.ClickException(f"cannot listen on {host}:{port}: {reason}") from None
+        click.echo(f"ims-simulator ready on {_url(runner)}")
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def _url(runner: web.AppRunner) -> str:
+    address = runner.addresses[0]
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    return f"http://{host}:{address[1]}"

@@ -1,0 +1,55 @@
+"""One request as the handlers see it. They know nothing of the web server and never wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from multidict import MultiMapping
+from pydantic import JsonValue
+
+from ims_simulator.auth import Caller
+from ims_simulator.calls import Call
+from ims_simulator.errors import ImsError
+from ims_simulator.model import JsonObject, parse_json
+from ims_simulator.state import Cloud
+
+
+@dataclass
+class Context:
+    """A request, the cloud it is for, and who sent it."""
+
+    cloud: Cloud
+    now: float
+    method: str
+    path: str
+    params: Mapping[str, str]
+    query: MultiMapping[str]
+    headers: Mapping[str, str]
+    raw: bytes
+    base_url: str
+    call: Call
+    authenticated: Caller | None = field(default=None)
+
+    @property
+    def caller(self) -> Caller:
+        """The authenticated caller of an IMS call."""
+        if self.authenticated is None:
+            raise RuntimeError("this call is not authenticated")
+        return self.authenticated
+
+    def json(self) -> JsonValue:
+        """The body as JSON. Raises: ImsError IMG.0007 (empty), IMG.0001 (malformed)."""
+        if not self.raw.strip():
+            raise ImsError("IMG.0007")
+        try:
+            return parse_json(self.raw)
+        except ValueError:
+            raise ImsError("IMG.0001") from None
+
+    def json_object(self) -> JsonObject:
+        """The body as a JSON object. Raises: as `json`."""
+        value = self.json()
+        if not isinstance(value, dict):
+            raise ImsError("IMG.0001")
+        return value

@@ -1,0 +1,79 @@
+"""The two job queries.
+
+Sources: "OTC API reference, Querying an Asynchronous Job" (ShowJob) and "Querying the Progress of an Asynchronous
+Job" (ShowJobProgress); "Huawei Cloud IMS API reference" for a running copy, which names its image already. Neither
+page lists 404, and neither shows a failed job.
+"""
+
+from __future__ import annotations
+
+from ims_simulator.auth import require_project
+from ims_simulator.context import Context
+from ims_simulator.errors import GatewayError, ImsError, Reply
+from ims_simulator.knobs import Knobs
+from ims_simulator.model import Job, JsonObject, iso_millis
+
+JOB_TYPE = "imsCopyImageInRegionJob"
+TASK = "CopyImageInRegionTask:"
+_LOWER = {"INIT": "init", "RUNNING": "running", "SUCCESS": "success", "FAIL": "failed"}
+
+
+def show_job(context: Context) -> Reply:
+    """GET /v1/{project_id}/jobs/{job_id}. Raises: ImsError."""
+    require_project(context.caller, context.params["project_id"])
+    job = _find(context)
+    return Reply(200, job_body(job, context.cloud.knobs, context.now, progress_call=False))
+
+
+def show_job_progress(context: Context) -> Reply:
+    """GET /v1/cloudimages/job/{job_id}. Raises: GatewayError, ImsError."""
+    if not context.cloud.knobs.progress_endpoint:
+        raise GatewayError(404, "0101")
+    return Reply(200, job_body(_find(context), context.cloud.knobs, context.now, progress_call=True))
+
+
+def _find(context: Context) -> Job:
+    job_id, knobs = context.params["job_id"], context.cloud.knobs
+    context.call.job_id = job_id
+    job = context.cloud.jobs.get(job_id)
+    if job is None or job.project_id != context.caller.project_id or _forgotten(job, knobs, context.now):
+        raise ImsError(knobs.unknown_job_code, status=knobs.unknown_job_status)
+    return job
+
+
+def _forgotten(job: Job, knobs: Knobs, now: float) -> bool:
+    if job.forgotten:
+        return True
+    return (
+        bool(knobs.job_retention_seconds)
+        and job.ends_at is not None
+        and (now >= job.ends_at + knobs.job_retention_seconds)
+    )
+
+
+def job_body(job: Job, knobs: Knobs, now: float, *, progress_call: bool) -> JsonObject:
+    """A job as a query answers it."""
+    phase = job.phase(now)
+    body: JsonObject = {
+        "status": _LOWER[phase] if knobs.status_case == "lower" else phase,
+        "job_id": job.id,
+        "job_type": JOB_TYPE,
+        "begin_time": iso_millis(job.accepted_at),
+        "end_time": iso_millis(job.ends_at) if job.ends_at is not None and job.ended(now) else "",
+        "error_code": job.error_code if phase == "FAIL" else None,
+        "fail_reason": job.fail_reason if phase == "FAIL" else None,
+    }
+    if phase == "INIT" and knobs.init_entities != "full":
+        if knobs.init_entities != "absent":
+            body["entities"] = {} if knobs.init_entities == "empty" else None
+        return body
+    entities: JsonObject = {"image_name": job.image_name}
+    if not job.without_image_id and (phase != "FAIL" or knobs.failed_job_image_id):
+        entities["image_id"] = job.image_id
+    if progress_call or knobs.show_job_percent:
+        entities["process_percent"] = job.percent(now)
+        entities["current_task"] = "" if phase == "SUCCESS" else TASK
+    if progress_call:
+        entities["subJobId"] = job.sub_job_id
+    body["entities"] = entities
+    return body
