@@ -25,6 +25,29 @@ $(SYNCED): pyproject.toml uv.lock | $(UV)
 	@$(UV) sync --locked --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
 	@touch $@
 
+.PHONY: demo
+demo: $(SYNCED) ## Show the whole job: real API server, simulated cloud, three copies (KEEP=1 leaves it running)
+	@PYTHONPATH=tests exec $(RUN)/python deploy/demo/demo.py
+
+.PHONY: test
+test: lint unit simulator e2e ## Lint, types, unit, simulator and end-to-end tests
+
+.PHONY: unit
+unit: $(SYNCED) ## Unit tests
+	$(RUN)/python -m pytest tests/unit
+
+.PHONY: simulator
+simulator: $(SYNCED) ## Tests of the cloud's simulator
+	$(RUN)/python -m pytest tests/simulator
+
+.PHONY: e2e
+e2e: controlplane ## End-to-end tests on a real control plane
+	$(RUN)/python -m pytest tests/e2e
+
+.PHONY: controlplane
+controlplane: $(SYNCED) ## Get the control plane's programs into the cache (the first time up to 10 minutes)
+	@PYTHONPATH=tests $(RUN)/python -m controlplane binaries --all
+
 .PHONY: setup
 setup: $(SYNCED) ## Install uv and the locked dependencies into this clone
 
@@ -32,7 +55,7 @@ setup: $(SYNCED) ## Install uv and the locked dependencies into this clone
 lint: $(SYNCED) ## Lint, format check, types and layers
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
-	$(RUN)/mypy operator/imagecopy operator/ims_simulator tests
+	$(RUN)/mypy operator/imagecopy operator/ims_simulator tests deploy/demo
 	$(RUN)/lint-imports
 
 .PHONY: format
