@@ -1,0 +1,87 @@
+"""Every write the API server answered, as it logged it: who changed what, how often, with what outcome.
+
+The API server appends one JSON line per write when it has answered it (stage ResponseComplete), so an event
+can appear some milliseconds after the client has its answer. Reads are not logged.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+POLICY: Final = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived", "ResponseStarted", "Panic"],
+    "rules": [
+        {"level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"]},
+        {"level": "None"},
+    ],
+}
+
+
+@dataclass(frozen=True)
+class AuditEvent:
+    """One write. `code` is the HTTP status it was answered with; refused writes are here, too.
+
+    `name` is empty for creations with generateName and for deletecollection; `namespace` for cluster-wide
+    kinds; `resource` is the plural, `group` empty for the core API, `subresource` for instance `status`.
+    """
+
+    verb: str
+    user: str
+    user_agent: str
+    group: str
+    version: str
+    resource: str
+    subresource: str
+    namespace: str
+    name: str
+    code: int
+    dry_run: bool
+    uri: str
+    received: datetime
+    completed: datetime
+    audit_id: str
+
+    @classmethod
+    def parse(cls, line: str | bytes) -> Self:
+        """Read one line of the audit log; raises ValueError or KeyError where it is none."""
+        event: dict[str, Any] = json.loads(line)
+        target: dict[str, str] = event.get("objectRef") or {}
+        uri: str = event["requestURI"]
+        return cls(
+            verb=event["verb"],
+            user=event["user"]["username"],
+            user_agent=event.get("userAgent", ""),
+            group=target.get("apiGroup", ""),
+            version=target.get("apiVersion", ""),
+            resource=target.get("resource", ""),
+            subresource=target.get("subresource", ""),
+            namespace=target.get("namespace", ""),
+            name=target.get("name", ""),
+            code=int((event.get("responseStatus") or {}).get("code", 0)),
+            dry_run="dryRun=" in uri,
+            uri=uri,
+            received=datetime.fromisoformat(event["requestReceivedTimestamp"]),
+            completed=datetime.fromisoformat(event["stageTimestamp"]),
+            audit_id=event["auditID"],
+        )
+
+
+def read(log: Path, start: int = 0) -> Iterator[AuditEvent]:
+    """Yield the events from this byte on, in the order of their completion; a half-written line is left out."""
+    if not log.exists():
+        return
+    with log.open("rb") as file:
+        file.seek(start)
+        for line in file:
+            if line.endswith(b"\n"):
+                yield AuditEvent.parse(line)
+
+
+def position(log: Path) -> int:
+    """Return the byte at which the next event will begin."""
+    return log.stat().st_size if log.exists() else 0

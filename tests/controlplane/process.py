@@ -1,0 +1,93 @@
+"""A long-running program that ends when this process does, however this process ends (see `guard`)."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Final
+
+from controlplane.errors import StartError
+
+_GUARD: Final = Path(__file__).with_name("guard.py")
+_KILL_SECONDS: Final = 10.0
+
+
+class Process:
+    """One program under guard; its output is appended to the file `log`.
+
+    Raises StartError where the program cannot be executed. `remove_if_orphaned` is a folder to delete, should
+    this process die without stopping the program.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        remove_if_orphaned: Path | None = None,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = Path(command[0]).name
+        self.log = log
+        self._guard = subprocess.Popen(
+            [
+                *(sys.executable, "-I", "-S", str(_GUARD)),
+                *(str(remove_if_orphaned or ""), str(log)),
+                *map(str, command),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            cwd=cwd,
+            env=None if env is None else dict(env),
+        )
+        said = _pipe(self._guard.stdout).readline().decode().strip()
+        if not said.isdigit():
+            self.stop()
+            raise StartError(f"{self.name} cannot be started: {said.removeprefix('error: ') or 'guard died'}")
+        self.pid = int(said)
+        """The process id of the program, to look at only: signals go through the guard."""
+
+    def returncode(self) -> int | None:
+        """Return the exit code, as a shell would give it, or None while it runs."""
+        return self._guard.poll()
+
+    def running(self) -> bool:
+        """Whether the program still runs."""
+        return self.returncode() is None
+
+    def wait(self, timeout_seconds: float | None = None) -> int:
+        """Return the exit code when it has ended; raises subprocess.TimeoutExpired."""
+        return self._guard.wait(timeout_seconds)
+
+    def stop(self, grace_seconds: float = 0.0) -> None:
+        """End the program: SIGTERM and `grace_seconds` to obey it, then, or at once for 0, SIGKILL.
+
+        It is dead when this returns. Does nothing where it is dead already.
+        """
+        try:
+            if grace_seconds > 0:
+                self._guard.send_signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._guard.wait(grace_seconds)
+            self._guard.send_signal(signal.SIGQUIT)
+            self._guard.wait(_KILL_SECONDS)
+        finally:
+            for pipe in (self._guard.stdin, self._guard.stdout):
+                _pipe(pipe).close()
+
+    def last_lines(self, count: int = 20) -> str:
+        """Return the end of the log."""
+        try:
+            lines = self.log.read_text(errors="replace").splitlines()
+        except OSError as error:
+            return f"(no log: {error})"
+        return "\n".join(lines[-count:])
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None
+    return pipe
