@@ -17,7 +17,7 @@ from imagecopy.ims.classify import Call, classify
 from imagecopy.ims.endpoints import Allowlist
 from imagecopy.ims.errors import CredentialsInvalid, ImsError, OutcomeUnknown, TryLater
 from imagecopy.ims.login import PasswordCredentials, Session, TokenSession, login_body, parse_login
-from imagecopy.ims.wire import OnCall, Timeouts, exchange, http_client, json_of, recorded, request_id
+from imagecopy.ims.wire import OnCall, Timeouts, exchange, json_of, one_shot_client, recorded, request_id
 
 Clock = Callable[[], float]
 """Seconds that only go forward."""
@@ -173,7 +173,7 @@ class PasswordTokenAuth(ImsAuth):
         with recorded(Call.LOGIN, "POST", _LOGIN_PATH, self._on_call) as recording:
             try:
                 # A client of its own for each login: there is one a day, and so nothing is left to close.
-                async with http_client(
+                async with one_shot_client(
                     timeouts=self._timeouts, context=self._context, transport=self._transport
                 ) as http:
                     request = http.build_request("POST", self._endpoint + _LOGIN_PATH, json=body)
@@ -183,8 +183,7 @@ class PasswordTokenAuth(ImsAuth):
             recording.response = response
             if not response.is_success:
                 error = classify(Call.LOGIN, response.status_code, response.headers, response.content)
-                error.message = self._credentials.hide(error.message)
-                raise error
+                raise type(error).like(error, self._credentials.hide(error.message))
             try:
                 return parse_login(json_of(Call.LOGIN, response), response.headers, self._region)
             except ValueError as exc:

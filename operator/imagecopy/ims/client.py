@@ -19,10 +19,21 @@ from imagecopy.ims.errors import Misconfigured, OutcomeUnknown, Refused, SurelyN
 from imagecopy.ims.lenient import as_dict, as_list, as_str
 from imagecopy.ims.login import Session
 from imagecopy.ims.models import CopyAccepted, CopyRequest, Image, Job, Malformed, Quota
-from imagecopy.ims.wire import OnCall, Timeouts, exchange, http_client, json_of, recorded, request_id, unusable
+from imagecopy.ims.wire import (
+    OnCall,
+    Timeouts,
+    exchange,
+    http_client,
+    json_of,
+    one_shot_client,
+    recorded,
+    request_id,
+    unusable,
+)
 
 _PAGE_SIZE = 200
 _MAX_PAGES = 50
+_NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 _T = TypeVar("_T")
 
@@ -188,9 +199,8 @@ class ImsClient:
             news = [image for image in page if image.id not in found]
             found.update((image.id, image) for image in news)
             if marker is None or not news:
-                return [
-                    image for image in found.values() if name in (None, image.name) and image_id in (None, image.id)
-                ]
+                wanted = [i for i in found.values() if name in (None, i.name) and image_id in (None, i.id)]
+                return sorted(wanted, key=_age, reverse=True)
             query["marker"] = marker
         raise OutcomeUnknown(f"more than {_MAX_PAGES * _PAGE_SIZE} images match; the list was given up")
 
@@ -249,7 +259,7 @@ class ImsClient:
         request = self._http.build_request(method, base + path, params=params, json=body)
         with recorded(call, method, path, self._on_call) as recording:
             if fresh_connection:
-                async with http_client(
+                async with one_shot_client(
                     timeouts=self._timeouts, context=self._context, transport=self._transport
                 ) as http:
                     response = await exchange(http, request, timeouts=self._timeouts, auth=self._auth)
@@ -294,6 +304,10 @@ def _page(data: object) -> tuple[Iterable[Image], str | None]:
     if marker is None and len(images) >= _PAGE_SIZE:
         marker = images[-1].id
     return images, marker
+
+
+def _age(image: Image) -> datetime:
+    return image.created_at or _NO_TIME
 
 
 def _since(time: datetime) -> str:

@@ -11,7 +11,7 @@ import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -149,6 +149,22 @@ def http_client(
     )
 
 
+@asynccontextmanager
+async def one_shot_client(
+    *, timeouts: Timeouts, context: ssl.SSLContext | None = None, transport: httpx.AsyncBaseTransport | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Lend a client for one request over a connection of its own."""
+    http = http_client(timeouts=timeouts, context=context, transport=transport, max_connections=1)
+    try:
+        yield http
+    finally:
+        try:
+            await http.aclose()
+        except Exception:
+            # The reply is read by now, and may have the only word of a job.
+            _log.debug("closing a connection failed", exc_info=True)
+
+
 async def exchange(
     http: httpx.AsyncClient, request: httpx.Request, *, timeouts: Timeouts, auth: httpx.Auth | None = None
 ) -> httpx.Response:
@@ -174,6 +190,8 @@ async def exchange(
         raise OutcomeUnknown(
             f"{request.method} at {request.url.host}: no whole reply within {timeouts.call_seconds:g} s"
         ) from exc
+    except OSError as exc:
+        raise OutcomeUnknown(_words(request, exc)) from exc
 
 
 def _words(request: httpx.Request, exc: Exception) -> str:

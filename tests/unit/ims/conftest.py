@@ -1,0 +1,8 @@
+import pytest
+
+from unit.ims.cloud import Cloud
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    return Cloud()
