@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from imagecopy.api.base import ApiModel, Timestamp
 from imagecopy.api.conditions import Conditions
 from imagecopy.api.provider import ProviderKind
-from imagecopy.api.rules import Rule, extensions, immutable, immutable_field
+from imagecopy.api.rules import extensions, immutable, immutable_field
 from imagecopy.api.text import (
     EnterpriseProjectID,
     ImageDescription,
@@ -18,6 +18,7 @@ from imagecopy.api.text import (
     KeyID,
     Message,
     ProviderName,
+    Tags,
     Word,
     known_words,
 )
@@ -30,19 +31,6 @@ RETRY_MAX_LENGTH: Final = 256
 
 KEPT_ATTEMPTS: Final = 5
 """So many ended attempts are kept in status, the last ones."""
-
-_TAG_CHARACTERS: Final = r"[\p{Han}A-Za-z0-9_-]*"
-_TAG_RULES: Final = (
-    Rule(
-        "self.all(key, size(key) >= 1 && size(key) <= 36)",
-        "tag keys must have 1 to 36 characters",
-    ),
-    Rule(
-        f"self.all(key, key.matches(r'^{_TAG_CHARACTERS}$') && self[key].matches(r'^{_TAG_CHARACTERS}$'))",
-        "tag keys and values may hold letters (A-Z, a-z), digits, Chinese characters, '_' and '-': "
-        "remove everything else",
-    ),
-)
 
 
 class Source(ApiModel):
@@ -93,12 +81,7 @@ class Target(ApiModel):
     When absent: the default one. It can't be changed.
     """
 
-    tags: dict[str, Annotated[str, Field(max_length=43)]] | None = Field(
-        default=None,
-        max_length=10,
-        examples=[{"team": "web", "os": "debian13"}],
-        json_schema_extra=extensions(*_TAG_RULES, map_type="granular"),
-    )
+    tags: Tags | None = Field(default=None, examples=[{"team": "web", "os": "debian13"}])
     """Tags of the copy, at most 10: keys of 1 to 36 and values of up to 43 characters.
 
     Letters, digits, Chinese characters, '_' and '-' are allowed. Tags are set after the copy and may be changed

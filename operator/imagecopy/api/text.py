@@ -6,7 +6,7 @@ along is answered by the rule, whose message is better.
 
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema
 
 from imagecopy.api.rules import Rule, extensions, matches
 
@@ -152,6 +152,28 @@ Region = Annotated[
 ]
 """Id of a region of the cloud."""
 
+_TAG: Final = r"[\p{Han}A-Za-z0-9_-]*"
+
+Tags = Annotated[
+    dict[str, Annotated[str, Field(max_length=43)]],
+    Field(
+        max_length=10,
+        json_schema_extra=extensions(
+            Rule(
+                "self.all(key, size(key) >= 1 && size(key) <= 36)",
+                "tag keys must have 1 to 36 characters",
+            ),
+            Rule(
+                f"self.all(key, key.matches(r'^{_TAG}$') && self[key].matches(r'^{_TAG}$'))",
+                "tag keys and values may hold letters (A-Z, a-z), digits, Chinese characters, '_' and '-': "
+                "remove everything else",
+            ),
+            map_type="granular",
+        ),
+    ),
+]
+"""Tags of an image of the cloud."""
+
 ServiceURL = Annotated[
     str,
     _url(
@@ -186,10 +208,20 @@ class _Clip:
         return value if len(value) <= self.max_length else value[: self.max_length - 1] + "…"
 
 
-Message = Annotated[str, AfterValidator(_Clip(1024)), Field(json_schema_extra={"maxLength": 1024})]
+def _clipped(max_length: int) -> tuple[Any, ...]:
+    # On writing as well: model_copy(update=...) does not validate.
+    clip = _Clip(max_length)
+    return (
+        AfterValidator(clip),
+        PlainSerializer(clip, return_type=str),
+        Field(json_schema_extra={"maxLength": max_length}),
+    )
+
+
+Message = Annotated[str, *_clipped(1024)]
 """Words for people."""
 
-Word = Annotated[str, AfterValidator(_Clip(128)), Field(json_schema_extra={"maxLength": 128})]
+Word = Annotated[str, *_clipped(128)]
 """A code or id of the cloud that is shown but never used."""
 
 JobID = Annotated[str, Field(max_length=256)]
