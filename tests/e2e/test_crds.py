@@ -122,7 +122,7 @@ def test_new_object_is_what_the_model_expects(api: httpx.Client) -> None:
     manifest = table.base("ImageCopy")
     stored = api.get(_create(api, manifest, "defaults")).json()
     assert stored["spec"] == ImageCopySpec.model_validate(manifest["spec"]).to_wire()
-    assert stored["status"] == {"observedGeneration": -1}
+    assert stored["status"] == {"observedGeneration": -1, "phase": "Pending"}
 
 
 def _longest_status() -> ImageCopyStatus:

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel
 
 from imagecopy.api.base import GROUP, VERSION
-from imagecopy.api.imagecopy import ImageCopySpec, ImageCopyStatus
+from imagecopy.api.imagecopy import ImageCopySpec, ImageCopyStatus, Phase
 from imagecopy.api.provider import ClusterImageProviderSpec, ImageProviderSpec
 from imagecopy.api.rules import Rule, extensions
 from imagecopy.api.structural import Schema, in_order, structural_schema
@@ -141,7 +141,8 @@ def _object_schema(resource: _Resource) -> Schema:
     if resource.status:
         status = structural_schema(resource.status, with_defaults=False)
         # kstatus, and with it Flux, Helm and kubectl wait, would take an object without observedGeneration as ready.
-        status["default"] = {"observedGeneration": -1}
+        # The phase is for people who look before the operator does.
+        status["default"] = {"observedGeneration": -1, "phase": Phase.PENDING.value}
         properties["status"] = in_order(status)
     return {
         "description": resource.description,

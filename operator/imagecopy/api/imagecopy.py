@@ -222,7 +222,7 @@ class ImageCopyStatus(ApiModel):
     """The metadata.generation that this status is about; -1 until the operator has seen the object."""
 
     phase: Annotated[Phase | None, known_words(*Phase), BeforeValidator(_known_phase)] = Field(
-        default=None, examples=["Copying"]
+        default=Phase.PENDING, examples=["Copying"]
     )
     """Where the copy stands, as a word for people. Scripts look at the conditions instead."""
 

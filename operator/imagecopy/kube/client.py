@@ -2,14 +2,18 @@
 
 Status is written by merge patch with ``metadata.resourceVersion`` in it, which the API server takes as a
 precondition: 409 means that somebody else wrote in between. Every call has a deadline, none is repeated here.
+
+Connection, TLS and login are those of ``kubernetes.aio``; its generated classes are left out, because the models behind
+them take 90 MiB of memory, and the five calls below need none.
 """
 
-import asyncio
-from collections.abc import Awaitable
-from typing import Any, Final, TypeVar
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
 
 import aiohttp
-from kubernetes.aio.client import ApiClient, Configuration, CoreV1Api, CoreV1Event, CustomObjectsApi
+from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.exceptions import ApiException
 
 from imagecopy.api.base import GROUP, VERSION
@@ -21,7 +25,16 @@ FIELD_MANAGER: Final = "imagecopy-operator"
 IMAGE_COPIES: Final = "imagecopies"
 CALL_SECONDS: Final = 10.0
 
-_T = TypeVar("_T")
+_GROUP_PATH: Final = f"/apis/{GROUP}/{VERSION}"
+_KINDS: Final[Mapping[int, type[KubeError]]] = {
+    400: Refused,
+    403: Refused,
+    404: Missing,
+    409: Conflict,
+    413: Refused,
+    415: Refused,
+    422: Refused,
+}
 
 
 class KubeClient:
@@ -30,8 +43,6 @@ class KubeClient:
     def __init__(self, configuration: Configuration) -> None:
         self._api = ApiClient(configuration)
         self._api.user_agent = FIELD_MANAGER
-        self._objects = CustomObjectsApi(self._api)
-        self._core = CoreV1Api(self._api)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -57,21 +68,9 @@ class KubeClient:
             "metadata": {"resourceVersion": known.resource_version},
             "status": merge_patch(known.status.to_wire(), status.to_wire()),
         }
-        written = await self._call(
-            self._objects.patch_namespaced_custom_object_status(
-                GROUP,
-                VERSION,
-                known.namespace,
-                IMAGE_COPIES,
-                known.name,
-                body,
-                field_manager=FIELD_MANAGER,
-                field_validation="Strict",
-                _content_type="application/merge-patch+json",
-                _request_timeout=CALL_SECONDS,
-            )
-        )
-        return Snapshot.parse(written)
+        path = f"{_GROUP_PATH}/namespaces/{quote(known.namespace)}/{IMAGE_COPIES}/{quote(known.name)}/status"
+        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
+        return Snapshot.parse(await self._send("PATCH", path, query, body, "application/merge-patch+json"))
 
     async def custom_object(self, plural: str, name: str, namespace: str | None) -> dict[str, Any]:
         """Return an object of our API group; ``namespace`` is None for a cluster-scoped one.
@@ -79,14 +78,8 @@ class KubeClient:
         Raises:
             KubeError: see :mod:`imagecopy.kube.errors`.
         """
-        if namespace is None:
-            call = self._objects.get_cluster_custom_object(GROUP, VERSION, plural, name, _request_timeout=CALL_SECONDS)
-        else:
-            call = self._objects.get_namespaced_custom_object(
-                GROUP, VERSION, namespace, plural, name, _request_timeout=CALL_SECONDS
-            )
-        found: dict[str, Any] = await self._call(call)
-        return found
+        where = "" if namespace is None else f"/namespaces/{quote(namespace)}"
+        return await self._send("GET", f"{_GROUP_PATH}{where}/{plural}/{quote(name)}")
 
     async def is_served(self, plural: str) -> bool:
         """Tell whether the API server knows this resource of our group, which takes its CRD.
@@ -94,12 +87,11 @@ class KubeClient:
         Raises:
             KubeError: see :mod:`imagecopy.kube.errors`.
         """
-        call = self._objects.get_api_resources(GROUP, VERSION, _request_timeout=CALL_SECONDS)
         try:
-            resources = await self._call(call)
+            known = await self._send("GET", _GROUP_PATH)
         except Missing:
             return False
-        return any(resource.name == plural for resource in resources.resources)
+        return any(resource["name"] == plural for resource in known["resources"])
 
     async def secret(self, namespace: str, name: str) -> "Secret":
         """Return a Secret.
@@ -107,8 +99,8 @@ class KubeClient:
         Raises:
             KubeError: see :mod:`imagecopy.kube.errors`.
         """
-        found = await self._call(self._core.read_namespaced_secret(name, namespace, _request_timeout=CALL_SECONDS))
-        return Secret(found.metadata.uid, found.metadata.resource_version, dict(found.data or {}))
+        found = await self._send("GET", f"/api/v1/namespaces/{quote(namespace)}/secrets/{quote(name)}")
+        return Secret(found["metadata"]["uid"], found["metadata"]["resourceVersion"], found.get("data") or {})
 
     async def namespace_uid(self, name: str) -> str:
         """Return the uid of a namespace.
@@ -116,28 +108,45 @@ class KubeClient:
         Raises:
             KubeError: see :mod:`imagecopy.kube.errors`.
         """
-        found = await self._call(self._core.read_namespace(name, _request_timeout=CALL_SECONDS))
-        return str(found.metadata.uid)
+        found = await self._send("GET", f"/api/v1/namespaces/{quote(name)}")
+        return str(found["metadata"]["uid"])
 
-    async def create_event(self, event: CoreV1Event) -> None:
-        """Create an Event in the namespace that it names.
+    async def create_event(self, namespace: str, event: Mapping[str, object]) -> None:
+        """Create a core/v1 Event.
 
         Raises:
             KubeError: see :mod:`imagecopy.kube.errors`.
         """
-        await self._call(
-            self._core.create_namespaced_event(
-                event.metadata.namespace, event, field_manager=FIELD_MANAGER, _request_timeout=CALL_SECONDS
-            )
-        )
+        path = f"/api/v1/namespaces/{quote(namespace)}/events"
+        await self._send("POST", path, {"fieldManager": FIELD_MANAGER}, event)
 
-    async def _call(self, call: Awaitable[_T]) -> _T:
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        request = await self._api.param_serialize(
+            method, path, None, list((query or {}).items()), headers, body, auth_settings=["BearerToken"]
+        )
         try:
-            return await call
-        except ApiException as exc:
-            raise _sorted(exc) from exc
-        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as exc:
-            raise Unavailable(f"the API server does not answer: {type(exc).__name__} {exc}") from exc
+            reply = await self._api.call_api(*request, _request_timeout=CALL_SECONDS)
+            text = await reply.read()
+        except ApiException as exc:  # of the login, for example an exec plugin
+            raise Unavailable(f"the API server can't be called: {exc.reason}") from exc
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise Unavailable(f"the API server does not answer: {type(exc).__name__} {exc}".rstrip()) from exc
+        try:
+            data: dict[str, Any] = json.loads(text)
+        except ValueError:
+            data = {}
+        if not 200 <= reply.status < 300 or not data:
+            words = data.get("message") or text[:300].decode(errors="replace")
+            raise _KINDS.get(reply.status, Unavailable)(f"{reply.status} {words}", reply.status)
+        return data
 
 
 class Secret:
@@ -145,13 +154,7 @@ class Secret:
 
     __slots__ = ("data", "resource_version", "uid")
 
-    def __init__(self, uid: str, resource_version: str, data: dict[str, str]) -> None:
+    def __init__(self, uid: str, resource_version: str, data: Mapping[str, str]) -> None:
         self.uid = uid
         self.resource_version = resource_version
         self.data = data
-
-
-def _sorted(exc: ApiException) -> KubeError:
-    words = f"{exc.status} {exc.reason}: {(exc.body or '')[:300]}"
-    kinds: dict[int, type[KubeError]] = {404: Missing, 409: Conflict, 400: Refused, 403: Refused, 422: Refused}
-    return kinds.get(exc.status, Unavailable)(words, exc.status)

@@ -1,11 +1,10 @@
 """Kubernetes Events: what a person reads in ``kubectl describe``. Best effort: no Event is worth a retry."""
 
-import logging
 import secrets
 from datetime import UTC, datetime
 from typing import Final
 
-from kubernetes.aio.client import CoreV1Event, V1EventSource, V1ObjectMeta, V1ObjectReference
+import structlog
 
 from imagecopy.api.base import GROUP, VERSION
 from imagecopy.flow.steps import Event
@@ -16,33 +15,34 @@ from imagecopy.kube.objects import Snapshot
 MESSAGE_LIMIT: Final = 1024
 """Characters of an Event's message, the API server's own limit."""
 
-_log = logging.getLogger(__name__)
+_log = structlog.stdlib.get_logger(__name__)
 
 
 async def post(kube: KubeClient, about: Snapshot, event: Event) -> None:
     """Create the Event; a failure is logged and otherwise ignored."""
-    now = datetime.now(UTC)
-    body = CoreV1Event(
-        metadata=V1ObjectMeta(name=f"{about.name[:200]}.{secrets.token_hex(8)}", namespace=about.namespace),
-        involved_object=V1ObjectReference(
-            api_version=f"{GROUP}/{VERSION}",
-            kind="ImageCopy",
-            namespace=about.namespace,
-            name=about.name,
-            uid=about.uid,
-            resource_version=about.resource_version,
-        ),
-        type=event.type.value,
-        reason=event.reason,
-        message=event.message[:MESSAGE_LIMIT],
-        source=V1EventSource(component=FIELD_MANAGER),
-        first_timestamp=now,
-        last_timestamp=now,
-        count=1,
-        reporting_component=FIELD_MANAGER,
-        reporting_instance="",
-    )
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    body = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{about.name[:200]}.{secrets.token_hex(8)}", "namespace": about.namespace},
+        "involvedObject": {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": "ImageCopy",
+            "namespace": about.namespace,
+            "name": about.name,
+            "uid": about.uid,
+            "resourceVersion": about.resource_version,
+        },
+        "type": event.type.value,
+        "reason": event.reason,
+        "message": event.message[:MESSAGE_LIMIT],
+        "source": {"component": FIELD_MANAGER},
+        "reportingComponent": FIELD_MANAGER,
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    }
     try:
-        await kube.create_event(body)
+        await kube.create_event(about.namespace, body)
     except KubeError as exc:
-        _log.warning("Event %s was not stored: %s", event.reason, exc)
+        _log.warning("an Event was not stored", reason=event.reason, error=str(exc))

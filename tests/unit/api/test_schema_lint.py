@@ -103,7 +103,7 @@ def test_defaults_are_only_where_they_do_no_harm(node: Node) -> None:
 
 
 def test_status_of_a_new_object_is_in_progress_for_kstatus() -> None:
-    assert schemas()["ImageCopy"]["properties"]["status"]["default"] == {"observedGeneration": -1}
+    assert schemas()["ImageCopy"]["properties"]["status"]["default"] == {"observedGeneration": -1, "phase": "Pending"}
 
 
 @pytest.mark.parametrize("node", [node for node in _ALL if ".status" in node.path], ids=str)
