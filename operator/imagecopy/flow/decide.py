@@ -23,7 +23,7 @@ from typing import Final, assert_never
 
 from imagecopy.api.base import as_utc
 from imagecopy.api.conditions import ConditionStatus, ConditionType, Reason
-from imagecopy.api.imagecopy import Attempt, AttemptOutcome, ImageCopyStatus
+from imagecopy.api.imagecopy import Attempt, AttemptOutcome, ImageCopyStatus, Phase
 from imagecopy.flow import outcome
 from imagecopy.flow.holds import HOLDS
 from imagecopy.flow.marker import Marker, token_of
@@ -116,11 +116,14 @@ def _undisturbed(view: View, now: datetime) -> Step:
         return Step(told, REST, news(view, told))
     held = status.next_attempt_time
     pause = (held - now).total_seconds() if held else 0.0
+    if held and status.phase is Phase.SUSPENDED:
+        words = f"resumed; the next attempt at {held:%H:%M:%S} UTC"
+        status = outcome.reconciling(view, now, Reason.TRANSIENT_ERROR, words)
     return Step(status, until_deadline(view, max(pause, 1.0), now))
 
 
 def _preflighted(view: View, seen: PreflightSeen, now: datetime) -> Step:
-    found = _best(view, seen.targets)
+    found = to_follow(view, seen.targets)
     if found is not None:
         return _followed(view, found, now)
     source = seen.source
@@ -242,7 +245,7 @@ def _running(view: View, seen: JobSeen, now: datetime) -> Step:
 
 def _looked_up(view: View, seen: TargetsSeen, now: datetime) -> Step:
     """The job is not known, to us or to the cloud: the image tells."""
-    found = _best(view, seen.targets)
+    found = to_follow(view, seen.targets)
     if found is not None:
         return _followed(view, found, now)
     attempt = in_flight(view.status)
@@ -263,8 +266,9 @@ def _followed(view: View, target: ImageSeen, now: datetime) -> Step:
     if target.state is ImageState.PENDING:
         if view.overdue(now):
             return overdue(view, now)
-        view = view.having(image_id=target.id, target_name=view.target_name)
-        since = status.attempt.posted_at if status.attempt else now
+        began = status.start_time or as_utc(now)  # an adopted copy had no POST, and needs a deadline, too
+        view = view.having(image_id=target.id, target_name=view.target_name, start_time=began)
+        since = status.attempt.posted_at if status.attempt else began
         pause = growing((now - since).total_seconds(), FIRST_POLL_SECONDS, 30)
         return Step(_copying(view, now), until_deadline(view, pause, now))
     words = f"image {target.id} is {target.status} in the cloud"
@@ -272,10 +276,11 @@ def _followed(view: View, target: ImageSeen, now: datetime) -> Step:
         return fail(view, now, Reason.IMAGE_MISSING, words)
     if in_flight(status):
         return _attempt_failed(view, Trouble(Cause.TRANSIENT, words), now)
-    return next_attempt(view.having(image_id=None), now, _JOB_BACKOFF_SECONDS[0], Reason.TRANSIENT_ERROR, words)
+    gone = view.having(image_id=None, target_tags=None)
+    return next_attempt(gone, now, _JOB_BACKOFF_SECONDS[0], Reason.TRANSIENT_ERROR, words)
 
 
-def _best(view: View, targets: tuple[ImageSeen, ...]) -> ImageSeen | None:
+def to_follow(view: View, targets: tuple[ImageSeen, ...]) -> ImageSeen | None:
     """Return the target of ours to follow: an active one, else one that is made by an attempt that has not ended."""
     ended = {token_of(view.uid, attempt.number) for attempt in view.status.attempts}
     ours = [(target, target.marker) for target in targets if target.marker and target.marker.owner == view.owner]

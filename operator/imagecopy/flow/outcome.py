@@ -91,13 +91,14 @@ def suspended(view: View, now: datetime) -> ImageCopyStatus:
     return _tell(view, now, ready, gone=gone, phase=Phase.SUSPENDED)
 
 
-def succeeded(view: View, now: datetime, reason: Reason, message: str) -> ImageCopyStatus:
+def succeeded(view: View, now: datetime, reason: Reason, message: str, *asides: Aside) -> ImageCopyStatus:
     """The copy is there, as wanted."""
     return _tell(
         view,
         now,
         Aside(ConditionType.READY, ConditionStatus.TRUE, reason, message),
         PROVIDER_ANSWERS,
+        *asides,
         gone=(ConditionType.RECONCILING, ConditionType.STALLED),
         phase=Phase.SUCCEEDED,
         progress="100%",

@@ -54,4 +54,6 @@ def doubling(times: int, first: float, longest: float) -> float:
 
 def later(now: datetime, seconds: float) -> datetime:
     """Return the moment ``seconds`` after ``now``, in the whole seconds that status keeps, never earlier."""
-    return as_utc(now) + timedelta(seconds=-(-seconds // 1))
+    at = now + timedelta(seconds=seconds)
+    whole = as_utc(at)
+    return whole if whole == at else whole + timedelta(seconds=1)

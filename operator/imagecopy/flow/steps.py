@@ -84,7 +84,8 @@ def hold(view: View, trouble: Trouble, now: datetime) -> Step:
     reason, shortest, longest = HOLDS[trouble.cause]
     lasted = (now - (view.recent.trouble_since or now)).total_seconds()
     pause = until_deadline(view, max(growing(lasted, shortest, longest), trouble.retry_after or 0.0), now)
-    if in_flight(view.status) and lasted < _HUSH_SECONDS:
+    going_on = is_true(view.status, ConditionType.RECONCILING)
+    if going_on and in_flight(view.status) and lasted < _HUSH_SECONDS:
         return Step(view.status, pause)
     status = outcome.reconciling(told, now, reason, trouble.words, *outcome.asides(trouble, reason))
     return Step(status, pause, news(view, status, EventType.WARNING))
@@ -139,14 +140,18 @@ def succeed(view: View, image_id: str, now: datetime) -> Step:
         if in_flight(view.status):
             reason, message = Reason.SUCCEEDED, f"image {image_id} is ready"
         events = (Event(EventType.NORMAL, reason, message),)
+    submitted = condition(view.status, ConditionType.SUBMITTED)
+    asides: tuple[Aside, ...] = ()
+    if submitted is not None and submitted.status is not ConditionStatus.TRUE:
+        asides = (Aside(ConditionType.SUBMITTED, ConditionStatus.TRUE, reason, "the copy was found by its marker"),)
     view = outcome.attempt_ended(view, AttemptOutcome.SUCCEEDED, now)
     view = view.having(image_id=image_id, target_name=view.target_name)
-    return Step(outcome.succeeded(view, now, reason, message), REST, events)
+    return Step(outcome.succeeded(view, now, reason, message, *asides), REST, events)
 
 
 def until_deadline(view: View, pause: float, now: datetime) -> float:
-    """Return the pause, cut so that the deadline is met in time."""
-    if view.deadline is None:
+    """Return the pause, cut so that the deadline is met in time; a copy that is Ready has none."""
+    if view.deadline is None or is_true(view.status, ConditionType.READY):
         return pause
     return min(pause, max((view.deadline - now).total_seconds(), 1.0))
 

@@ -51,6 +51,8 @@ class _Lease:
 
     client: ims.ImsClient
     made_from: _Fingerprint
+    secret: str
+    """Where its login is from, for people."""
     users: int = 0
     replaced: bool = False
 
@@ -103,12 +105,16 @@ class Providers:
 
         Raises:
             Unusable: the provider or its Secret is missing or can't work as it is.
+
+        A refused login, raised from within, comes out naming the Secret.
         """
         key = (ref.kind, "" if ref.kind is ProviderKind.CLUSTER else namespace, ref.name)
         lease = await self._lease(key)
         lease.users += 1
         try:
             yield lease.client
+        except ims.CredentialsInvalid as exc:
+            raise type(exc).like(exc, f"{exc.message} (the login is from Secret {lease.secret})") from exc
         finally:
             lease.users -= 1
             if lease.replaced and lease.users == 0:
@@ -132,7 +138,7 @@ class Providers:
             if entry.lease is None or entry.lease.made_from != made_from:
                 client = self._make(provider, secret)
                 await self._retire(entry)
-                entry.lease = _Lease(client, made_from)
+                entry.lease = _Lease(client, made_from, f"{provider.secret.namespace}/{provider.secret.name}")
         except Unusable as exc:
             await self._retire(entry)
             entry.trouble = exc.trouble
