@@ -37,6 +37,7 @@ from imagecopy.flow.seen import (
     JobState,
     NothingSeen,
     PostAccepted,
+    PostOutcome,
     PostRejected,
     PostUnknown,
     PreflightSeen,
@@ -75,6 +76,8 @@ _JOB_BACKOFF_SECONDS: Final = (10.0, 360.0)
 
 def decide(view: View, seen: Seen, now: datetime) -> Step:
     """Return the next step of the copy. Pure: the same arguments give the same step."""
+    if isinstance(seen, PostOutcome) and _is_settled(view, seen.attempt):
+        return Step(view.status, 1.0)
     match seen:
         case NothingSeen():
             return _undisturbed(view, now)
@@ -162,6 +165,12 @@ def _intend(view: View, now: datetime) -> Step:
         enterprise_project_id=target.enterprise_project_id,
     )
     return Step(told, act=post)
+
+
+def _is_settled(view: View, attempt: Attempt) -> bool:
+    """Tell whether another process found out about this attempt, and went on, before its outcome could be stored."""
+    attempt_now = in_flight(view.status)
+    return view.status.attempt is not None and (attempt_now is None or attempt_now.number != attempt.number)
 
 
 def _accepted(view: View, seen: PostAccepted, now: datetime) -> Step:

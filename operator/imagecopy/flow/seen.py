@@ -162,3 +162,10 @@ class TagsRefused:
 
 
 Seen = NothingSeen | Trouble | PreflightSeen | TargetsSeen | TargetSeen | JobSeen | PostOutcome | TagsSet | TagsRefused
+
+
+def is_trouble(seen: Seen) -> bool:
+    """Tell whether this brought nothing to go on with: pauses grow until something does."""
+    if isinstance(seen, PreflightSeen):
+        return seen.source is not None and seen.source.state is ImageState.PENDING
+    return isinstance(seen, Trouble | TagsRefused)

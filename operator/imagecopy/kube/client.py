@@ -140,9 +140,10 @@ class KubeClient:
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise Unavailable(f"the API server does not answer: {type(exc).__name__} {exc}".rstrip()) from exc
         try:
-            data: dict[str, Any] = json.loads(text)
+            found = json.loads(text)
         except ValueError:
-            data = {}
+            found = None
+        data: dict[str, Any] = found if isinstance(found, dict) else {}
         if not 200 <= reply.status < 300 or not data:
             words = data.get("message") or text[:300].decode(errors="replace")
             raise _KINDS.get(reply.status, Unavailable)(f"{reply.status} {words}", reply.status)

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from imagecopy import ims
 from imagecopy.api.imagecopy import ProviderRef
+from imagecopy.flow.decide import to_follow
 from imagecopy.flow.seen import (
     ImageSeen,
     ImageState,
@@ -94,7 +95,7 @@ class Cloud:
 
     async def _preflight(self, client: ims.ImsClient, view: View) -> Seen:
         targets = await self._targets(client, view)
-        if any(target.state is not ImageState.DEAD for target in targets):
+        if to_follow(view, targets) is not None:
             return PreflightSeen(targets, None)
         source = await client.get_image(view.spec.source.image_id)
         return PreflightSeen(targets, translate.image(source))

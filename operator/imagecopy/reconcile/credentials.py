@@ -1,7 +1,6 @@
 """From a Secret to a login. Messages name the Secret and its keys, never their values."""
 
 import base64
-import binascii
 import logging
 from collections.abc import Mapping
 
@@ -46,7 +45,7 @@ def password_credentials(
 def _text(where: str, key: str, encoded: str) -> str:
     try:
         text = base64.b64decode(encoded, validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise BadSecret(f"key {key} of Secret {where} is not UTF-8 text: store it anew") from None
     stripped = text.strip("\r\n")
     if stripped != text:

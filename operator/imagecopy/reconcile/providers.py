@@ -178,9 +178,9 @@ class Providers:
             secret = SecretRef(name=local.credentials_secret_ref.name, namespace=namespace)
             return _Provider(named, local, secret, (meta["uid"], meta["generation"]))
         except ValidationError as exc:
-            raise Unusable(
-                Trouble(Cause.PROVIDER_INVALID, f"{named} can't be read: {exc.errors()[0]['msg']}")
-            ) from None
+            wrong = exc.errors()[0]
+            words = f"{named} can't be read: {'.'.join(map(str, ('spec', *wrong['loc'])))}: {wrong['msg']}"
+            raise Unusable(Trouble(Cause.PROVIDER_INVALID, words)) from None
 
     async def _secret(self, provider: _Provider) -> Secret:
         where = f"{provider.secret.namespace}/{provider.secret.name}"

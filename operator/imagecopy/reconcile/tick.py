@@ -21,7 +21,7 @@ import structlog
 from imagecopy.flow.decide import decide
 from imagecopy.flow.marker import owner_of
 from imagecopy.flow.pacing import Bounds
-from imagecopy.flow.seen import JobSeen, PostAccepted, PostOutcome, Seen, TagsRefused, Trouble
+from imagecopy.flow.seen import JobSeen, PostAccepted, PostOutcome, Seen, is_trouble
 from imagecopy.flow.steps import PostCopy, SetTags, Step
 from imagecopy.flow.view import Recent, View, in_flight, needs, prepare
 from imagecopy.kube import events
@@ -119,7 +119,7 @@ class Reconciler:
         troubled = False
         while True:
             now = self._clock()
-            if isinstance(seen, Trouble | TagsRefused):
+            if is_trouble(seen):
                 troubled = True
                 memory.recent = replace(memory.recent, trouble_since=memory.recent.trouble_since or now)
             step = decide(replace(view, recent=memory.recent), seen, now)
