@@ -36,6 +36,9 @@ from imagecopy.settings import Settings
 _START_SECONDS: Final = 30.0
 """A start waits so long for an API server that does not answer."""
 _DRAIN_SECONDS: Final = 3.0
+_TICK_SECONDS: Final = 2.0
+"""kopf waits so long for a tick under way when its timer has to stop. Past that it asks again every second, each time
+by an annotation on the object: a write, and a trace that stays."""
 _LOGIN_SECONDS: Final = 600
 """kopf logs in to the API server anew after so long, as a service account's token is replaced on disk hourly."""
 _KILLED: Final = 130
@@ -138,7 +141,7 @@ def _kopf_settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 60
     settings.networking.error_backoffs = _EndlessBackoffs()
     settings.background.cancellation_polling = 1
-    settings.background.instant_exit_timeout = 0.1
+    settings.background.instant_exit_timeout = _TICK_SECONDS
     return settings
 
 

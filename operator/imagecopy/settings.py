@@ -88,6 +88,8 @@ class Settings(BaseSettings):
         for name in names:
             if not _NAMESPACE.match(name):
                 raise ValueError(f"{name!r} is no name of a namespace; give names, separated by commas")
+        if value and not names:
+            raise ValueError("names no namespace; leave it out to watch all of them")
         return names
 
     @field_validator("log_format", "log_level", mode="before")

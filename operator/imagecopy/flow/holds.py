@@ -18,8 +18,8 @@ HOLDS: Final = {
     # Only Kubernetes is asked again, so these can be short: what was missing is picked up within 15 s.
     Cause.PROVIDER_MISSING: Hold(Reason.WAITING_FOR_PROVIDER, 5, 10),
     Cause.PROVIDER_INVALID: Hold(Reason.INVALID_CONFIGURATION, 5, 10),
-    # The login itself is held back by its breaker in ims.auth; a Secret that changed passes it.
-    Cause.CREDENTIALS: Hold(Reason.CREDENTIALS_INVALID, 10, 60),
+    # Short, too: the login itself is held back by its breaker in ims.auth, and a Secret that changed passes it.
+    Cause.CREDENTIALS: Hold(Reason.CREDENTIALS_INVALID, 10, 15),
     Cause.UNREACHABLE: Hold(Reason.TRANSIENT_ERROR, 10, 120),
     Cause.PERMISSION: Hold(Reason.PERMISSION_DENIED, 30, 600),
     Cause.THROTTLED: Hold(Reason.THROTTLED, 10, 120),

@@ -1,0 +1,106 @@
+"""The API server without our CRDs, and gone for a while. It takes a control plane of its own.
+
+The operator watches all namespaces here, and the default ClusterImageProvider is used. With IMAGECOPY_SLOW_TESTS=1
+the API server is gone for two minutes.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from controlplane import ControlPlane, find_binaries
+from e2e.conftest import apply_crds
+from e2e.lab import Lab, Ports, Site
+from e2e.objects import Api, Seen
+from e2e.processes import STOP, wait_for
+
+_GONE_SECONDS: Final = 120.0 if os.environ.get("IMAGECOPY_SLOW_TESTS") else 15.0
+_CATCH_UP_SECONDS: Final = 90.0
+
+pytestmark = pytest.mark.timeout(_GONE_SECONDS + 2 * _CATCH_UP_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def bare_site(evidence: Path) -> Iterator[Site]:
+    """A control plane, at first without CRDs."""
+    with ControlPlane(find_binaries()) as plane, contextlib.closing(Api(plane)) as api:
+        yield Site(api, evidence, Ports(10))
+
+
+def test_missing_crds_are_named_with_what_to_do(bare_site: Site) -> None:
+    operator = bare_site.operator("without-crds")
+    try:
+        assert operator.process.wait(30) == 1
+    finally:
+        operator.kill()
+    said = operator.last_lines()
+    for plural in ("imagecopies", "imageproviders", "clusterimageproviders"):
+        assert f"{plural}.imagecopy.io" in said
+    assert "kubectl apply --server-side -f crds/" in said
+    assert "Traceback" not in said
+
+
+@dataclass(frozen=True)
+class Outage:
+    """How it ended."""
+
+    lab: Lab
+    ended: dict[str, Seen]
+    operator_ran_on: bool
+
+
+@pytest.fixture(scope="module")
+def outage(bare_site: Site) -> Iterator[Outage]:
+    """Copies in every state, the API server gone for a while, and what became of them."""
+    plane = bare_site.api.plane
+    apply_crds(plane)
+    operator = bare_site.operator("all-namespaces")
+    try:
+        operator.wait_ready()
+        with Lab(bare_site, "outage").open() as lab:
+            lab.secret(lab.cloud.login())
+            lab.cluster_provider("default")
+            copies = {name: lab.copy(name, providerRef=None) for name in ("early",)}
+            for name, seconds in (("midway", _GONE_SECONDS + 10), ("ending", 8)):
+                lab.cloud.fault(match={"kind": "copy", "body": name}, job={"copy_seconds": seconds})
+                copies[name] = lab.copy(name, providerRef=None)
+            copies["waiting"] = lab.copy("waiting", "queued", providerRef=None)
+            copies["early"].until_at_rest("Succeeded")
+            for name in ("midway", "ending"):
+                copies[name].until(lambda seen: seen.status.get("jobID"), "job id")
+            copies["waiting"].until_reason("WaitingForSource")
+            lab.cloud.fault(match={"kind": "copy", "body": "accepted"}, when="after", delay_seconds=3)
+            copies["accepted"] = lab.copy("accepted", providerRef=None)
+            wait_for(lambda: lab.cloud.posts("accepted"), "the copy call under way")
+            plane.stop_apiserver()
+            lab.cloud.change_image(lab.cloud.source("queued"), status="active")
+            STOP.wait(_GONE_SECONDS)  # the length of the outage is what is tested
+            plane.start_apiserver()
+            ran_on = operator.process.running()
+            copies["new"] = lab.copy("new", providerRef=None)
+            yield Outage(
+                lab, {name: copy.until_at_rest("Succeeded", _CATCH_UP_SECONDS) for name, copy in copies.items()}, ran_on
+            )
+    finally:
+        operator.stop()
+
+
+def test_operator_stays_up_while_the_api_server_is_gone(outage: Outage) -> None:
+    assert outage.operator_ran_on
+
+
+@pytest.mark.parametrize("name", ["early", "midway", "ending", "waiting", "accepted", "new"])
+def test_outage_of_the_api_server_loses_and_doubles_no_copy(outage: Outage, name: str) -> None:
+    assert len(outage.lab.cloud.posts(name)) == 1
+    [image] = outage.lab.cloud.copies(name)
+    assert outage.ended[name].status["imageID"] == image["id"]
+
+
+def test_job_id_that_could_not_be_stored_is_stored_after_the_outage(outage: Outage) -> None:
+    [job] = [job for job in outage.lab.cloud.jobs() if job["_simulator"]["image_name"] == "accepted"]
+    assert outage.ended["accepted"].status["jobID"] == job["job_id"]

@@ -1,0 +1,82 @@
+"""What all operators logged in all these tests, and what they wrote into the cluster. It is run last."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.lab import WRONG_PASSWORD, Lab, Site
+from e2e.together import Running, together_with_own_operator
+from ims_simulator.seed import DEFAULT_SEED, accounts
+
+_SHOWN = 24
+"""A token is long, and its beginning would betray it as well."""
+
+
+@together_with_own_operator
+def test_debug_log_shows_calls(lab: Lab) -> None:
+    lab.secret(lab.cloud.login() | {"password": WRONG_PASSWORD})
+    lab.provider()
+    operator = lab.operator(IMAGECOPY_LOG_LEVEL="debug")
+    copy = lab.copy("golden")
+    copy.until_reason("CredentialsInvalid")
+    lab.secret(lab.cloud.login())
+    copy.until_at_rest("Succeeded", seconds=90)
+    assert '"cloud call"' in operator.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def logs(running: Running, evidence: Path) -> list[Path]:
+    running.wait_all()
+    return sorted(evidence.glob("operator-*.log"))
+
+
+def _lines(logs: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for log in logs:
+        for line in log.read_text().splitlines():
+            if not line.startswith("imagecopy: "):  # why it did not start is for people
+                yield f"{log.name}: {line[:1000]}", json.loads(line)
+
+
+def _secrets(evidence: Path) -> set[str]:
+    passwords = {WRONG_PASSWORD} | {login.password for login in accounts(DEFAULT_SEED).logins}
+    tokens: set[str] = set()
+    for state in evidence.glob("simulator-*.state"):
+        for line in state.read_text().splitlines():
+            entry = json.loads(line)
+            if entry["t"] == "token":
+                tokens.add(entry["v"]["id"][:_SHOWN])
+    assert tokens
+    return passwords | tokens
+
+
+def test_no_secret_is_in_a_log_an_event_or_a_status(logs: list[Path], site: Site, evidence: Path) -> None:
+    secrets = _secrets(evidence)
+    group = "/apis/imagecopy.io/v1alpha1"
+    paths = ("/api/v1/events", f"{group}/imagecopies", f"{group}/imageproviders", f"{group}/clusterimageproviders")
+    written = {path: json.dumps(site.api.get(path)) for path in paths}
+    secrets |= {base64.b64encode(secret.encode()).decode().rstrip("=") for secret in secrets}
+    secrets.add(site.api.plane.token)
+    for where, text in [*written.items(), *((log.name, log.read_text()) for log in logs)]:
+        found = {secret for secret in secrets if secret in text}
+        assert not found, where
+
+
+def test_every_line_is_json_and_names_its_object(logs: list[Path]) -> None:
+    for line, told in _lines(logs):
+        assert {"event", "level", "logger", "timestamp"} <= told.keys(), line
+        if told["logger"] in ("imagecopy.reconcile.tick", "imagecopy.ims"):
+            assert {"namespace", "name"} <= told.keys(), line
+        if told["event"] == "the copy call was sent":
+            assert {"attempt", "request_id"} <= told.keys(), line
+
+
+def test_no_line_tells_of_a_bug(logs: list[Path]) -> None:
+    for line, told in _lines(logs):
+        if not told["logger"].startswith("kopf"):  # which takes an API server that is gone as an error
+            assert told["level"] not in ("error", "critical"), line
+        assert "Traceback" not in line
+        assert "exception" not in told, line

@@ -1,0 +1,80 @@
+"""How the operator starts, or says why it does not."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from controlplane import ControlPlane
+from controlplane.components import free_ports
+from e2e.lab import Lab
+from e2e.processes import HOST
+from e2e.together import together_with_own_operator
+
+_SECONDS = 30
+
+
+def _run(kubeconfig: Path, **knobs: str) -> tuple[int, str]:
+    """Run an operator that can't start; return its exit code and what it said."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("IMAGECOPY_")}
+    command = [str(Path(sys.executable).with_name("imagecopy")), "run"]
+    environment = {**ours, "KUBECONFIG": str(kubeconfig), **knobs}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_SECONDS)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_wrong_settings_are_all_named_with_what_is_allowed(tmp_path: Path) -> None:
+    code, said = _run(
+        tmp_path / "none",
+        IMAGECOPY_LOG_FORMAT="xml",
+        IMAGECOPY_MIN_POLL_SECONDS="soon",
+        IMAGECOPY_METRICS_PORT="99999",
+        IMAGECOPY_NAMESPACES="Team A",
+        IMAGECOPY_ENDPOINT_ALLOWLIST="https://ims.example.com",
+    )
+    assert code == 1
+    lines = {line.removeprefix("imagecopy: ").partition("=")[0]: line for line in said.splitlines()}
+    assert "'json' or 'console'" in lines["IMAGECOPY_LOG_FORMAT"]
+    assert "valid number" in lines["IMAGECOPY_MIN_POLL_SECONDS"]
+    assert "65535" in lines["IMAGECOPY_METRICS_PORT"]
+    assert "names, separated by commas" in lines["IMAGECOPY_NAMESPACES"]
+    assert "host:port" in lines["IMAGECOPY_ENDPOINT_ALLOWLIST"]
+    assert len(lines) == 5, said
+
+
+def test_unusable_kubeconfig_is_named(tmp_path: Path) -> None:
+    code, said = _run(tmp_path / "none")
+    assert code == 1
+    assert f"KUBECONFIG={tmp_path / 'none'}" in said
+    assert "Traceback" not in said
+
+
+def test_taken_port_is_named_with_its_variable(control_plane: ControlPlane) -> None:
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        code, said = _run(control_plane.kubeconfig, IMAGECOPY_HEALTH_PORT=port, IMAGECOPY_METRICS_PORT="0")
+    assert code == 1
+    assert f"IMAGECOPY_HEALTH_PORT={port}" in said
+    assert "Traceback" not in said
+
+
+@together_with_own_operator
+def test_api_server_that_does_not_answer_is_waited_for_and_named(lab: Lab) -> None:
+    config = yaml.safe_load(lab.api.plane.kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] = f"https://{HOST}:{free_ports(1)[0]}"
+    kubeconfig = lab.site.folder / "nowhere.kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(config))
+    operator = lab.site.operator("nowhere", kubeconfig=kubeconfig)
+    try:
+        # An API server that is being restarted is waited for, for half a minute.
+        assert operator.process.wait(90) == 1
+    finally:
+        operator.kill()
+    assert "waiting for the API server" in operator.last_lines()
+    assert "imagecopy: the API server can't be used" in operator.last_lines()
+    assert "Traceback" not in operator.log.read_text()

@@ -1,0 +1,66 @@
+import base64
+import logging
+
+import pytest
+
+from imagecopy.reconcile.credentials import BadSecret, password_credentials
+
+PASSWORD = "correct-horse-battery"
+WHERE = "imagecopy-system/otc"
+
+
+def encoded(**texts: str) -> dict[str, str]:
+    told = {"username": "bot", "password": PASSWORD, "domainName": "OTC-1", "projectName": "eu-de"} | texts
+    return {key: base64.b64encode(text.encode()).decode() for key, text in told.items()}
+
+
+def test_a_complete_secret_is_a_login() -> None:
+    login = password_credentials(WHERE, encoded(), None, None)
+    assert (login.username, login.password, login.domain_name) == ("bot", PASSWORD, "OTC-1")
+    assert (login.project_name, login.project_id) == ("eu-de", None)
+
+
+def test_the_providers_project_stands_in_for_the_secrets() -> None:
+    data = encoded()
+    del data["projectName"]
+    assert password_credentials(WHERE, data, "p" * 32, None).project_id == "p" * 32
+    assert password_credentials(WHERE, data, None, "eu-de").project_name is None
+    with pytest.raises(BadSecret, match=f"Secret {WHERE} lacks projectName: add it, or set projectID or region"):
+        password_credentials(WHERE, data, None, None)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+def test_a_line_break_at_the_end_is_left_out_and_told(end: str, caplog: pytest.LogCaptureFixture) -> None:
+    """``echo password | base64`` puts one there; a login with it fails, and five of those lock the account."""
+    with caplog.at_level(logging.WARNING):
+        login = password_credentials(WHERE, encoded(password=PASSWORD + end), None, None)
+    assert login.password == PASSWORD
+    assert f"key password of Secret {WHERE}" in caplog.text
+    assert PASSWORD not in caplog.text
+
+
+def test_blanks_belong_to_a_password() -> None:
+    assert password_credentials(WHERE, encoded(password=" x "), None, None).password == " x "
+
+
+@pytest.mark.parametrize("key", ["username", "password", "domainName"])
+@pytest.mark.parametrize("value", [None, "", "\n"], ids=["absent", "empty", "blank line"])
+def test_a_key_that_is_missing_is_named(key: str, value: str | None) -> None:
+    data = encoded() if value is None else encoded(**{key: value})
+    if value is None:
+        del data[key]
+    with pytest.raises(BadSecret, match=f"{WHERE} lacks {key}; it needs the keys username, password, domainName"):
+        password_credentials(WHERE, data, None, None)
+
+
+def test_all_keys_that_are_missing_are_named() -> None:
+    with pytest.raises(BadSecret, match="lacks username and password and domainName"):
+        password_credentials(WHERE, {}, None, None)
+
+
+@pytest.mark.parametrize("content", ["not base64!", "YWJj=ZA", "abc", "/w==", "ä"])
+def test_a_key_that_is_no_text_is_named_without_its_content(content: str) -> None:
+    with pytest.raises(BadSecret) as caught:
+        password_credentials(WHERE, encoded() | {"password": content}, None, None)
+    assert str(caught.value) == f"key password of Secret {WHERE} is not UTF-8 text: store it anew"
+    assert caught.value.__cause__ is None

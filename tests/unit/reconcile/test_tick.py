@@ -1,0 +1,378 @@
+"""The order of looks, writes and the POST in a tick: what makes a copy exactly one."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+import structlog
+
+from imagecopy.flow.marker import Marker
+from imagecopy.flow.seen import (
+    Cause,
+    ImageSeen,
+    ImageState,
+    PostAccepted,
+    PostUnknown,
+    Seen,
+    TagsRefused,
+    TargetsSeen,
+    Trouble,
+)
+from imagecopy.flow.view import in_flight
+from imagecopy.kube.errors import Conflict, KubeError, Missing, Refused, Unavailable
+from imagecopy.kube.objects import Snapshot
+from imagecopy.reconcile import Memory
+from unit.flow.builders import (
+    JOB,
+    TAGS,
+    TARGET,
+    image,
+    preflight,
+    running,
+    source,
+    spec,
+    succeeded_job,
+    trouble,
+)
+from unit.reconcile.builders import Fault, Stage, body
+
+
+async def test_a_new_object_is_submitted_in_one_tick_intent_first(stage: Stage) -> None:
+    assert await stage.tick() == 5
+    assert stage.log == ["look PREFLIGHT", "write intent", "POST", "write job id"]
+    assert stage.kube.status.job_id == JOB
+
+
+async def test_a_copy_costs_three_writes_beside_its_progress(stage: Stage) -> None:
+    await stage.tick()
+    for _ in range(20):
+        await stage.tick(5, running(0.05))
+    await stage.tick(500, succeeded_job())
+    assert stage.kube.writes == 3
+    assert [line for line in stage.log if "look" not in line] == ["write intent", "POST", "write job id", "write end"]
+    assert await stage.tick(60) is None
+    assert stage.log[-1] == "write end", "a finished copy is not looked at"
+
+
+async def test_progress_is_written_each_ten_points_and_15_seconds(stage: Stage) -> None:
+    await stage.tick()
+    before = stage.kube.writes
+    for second in range(1, 601):
+        await stage.tick(1, running(second / 600))
+    assert stage.kube.writes - before == 9
+    assert stage.kube.status.progress == "90%"
+    await stage.tick(0, running(1.0))
+    assert stage.kube.status.progress == "90%"
+    reasons = [event["reason"] for event in stage.kube.events]
+    assert reasons == ["Submitted", "Progress", "Progress", "Progress"]
+    assert [event["message"] for event in stage.kube.events[1:]] == ["25% copied", "50% copied", "75% copied"]
+
+
+async def test_fast_progress_is_written_once_in_15_seconds(stage: Stage) -> None:
+    await stage.tick()
+    before = stage.kube.writes
+    for second in range(1, 31):
+        await stage.tick(1, running(second / 30))
+    assert stage.kube.writes - before == 2
+
+
+async def test_an_edit_before_the_intent_is_decided_about_anew(stage: Stage) -> None:
+    stage.kube.faults = [lambda: stage.kube.change(spec=spec(suspend=True).to_wire(), metadata={"generation": 2})]
+    assert await stage.tick() is None
+    assert stage.log == ["look PREFLIGHT", "no write of intent: conflict", "read", "look NOTHING", "write status"]
+    assert stage.cloud.posts == []
+
+
+async def test_a_harmless_conflict_costs_another_look_and_no_second_post(stage: Stage) -> None:
+    stage.kube.faults = [stage.kube.change]
+    await stage.tick()
+    assert stage.log[3:] == ["look PREFLIGHT", "write intent", "POST", "write job id"]
+    assert len(stage.cloud.posts) == 1
+
+
+async def test_who_loses_the_race_for_the_intent_does_not_post(stage: Stage) -> None:
+    other, memory = stage.process("pod/2"), Memory()
+    stale = stage.kube.snapshot
+    await other.tick(stale, memory)
+    stage.cloud.sees = [preflight(), TargetsSeen(())]
+    await stage.reconciler.tick(stale, stage.memory)
+    assert len(stage.cloud.posts) == 1
+    assert stage.cloud.posts[0].attempt.writer == "pod/2"
+
+
+async def test_two_processes_that_start_at_once_post_once(stage: Stage) -> None:
+    stale = stage.kube.snapshot
+    ticks = [stage.process(f"pod/{number}").tick(stale, Memory()) for number in range(5)]
+    sees: list[Seen] = [preflight()] * 5
+    stage.cloud.sees = [*sees, running(0.1)]
+    await asyncio.gather(*ticks)
+    assert len(stage.cloud.posts) == 1
+
+
+async def test_an_intent_that_comes_back_as_anothers_is_not_posted(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def write_status(known: Snapshot, status: object) -> Snapshot:
+        attempt = {"number": 1, "token": "t", "postedAt": "2026-09-01T12:00:00Z", "writer": "pod/2"}
+        stage.kube.change(status={"attempt": attempt})
+        return stage.kube.snapshot
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stage.kube, "write_status", write_status)
+        stage.cloud.sees = [preflight(), trouble()]
+        await stage.tick()
+    assert stage.cloud.posts == []
+
+
+@pytest.mark.parametrize("fault", [Unavailable("down"), Refused("no", 422)], ids=["down", "refused"])
+async def test_without_a_stored_intent_nothing_is_posted(stage: Stage, fault: KubeError) -> None:
+    stage.kube.faults = [fault, fault, fault]
+    assert [await stage.tick(1) for _ in range(3)] == [1, 2, 4]
+    assert stage.cloud.posts == []
+    assert await stage.tick(1) == 5
+    assert len(stage.cloud.posts) == 1
+
+
+async def test_pauses_while_nothing_can_be_stored_stay_short_enough_to_notice_its_return(stage: Stage) -> None:
+    stage.kube.faults = [Unavailable("down")] * 7
+    assert [await stage.tick(1) for _ in range(7)] == [1, 2, 4, 8, 15, 15, 15]
+    stage.kube.faults = []
+    await stage.tick(1)
+    stage.kube.faults = [Unavailable("down")]
+    assert await stage.tick(300, running(0.5)) == 1, "a write that worked begins the pauses anew"
+
+
+async def test_an_intent_that_was_stored_unheard_is_never_posted(stage: Stage) -> None:
+    stage.kube.lost_replies = 1
+    await stage.tick()
+    for _ in range(5):
+        await stage.tick(10, TargetsSeen(()))
+    assert stage.cloud.posts == []
+    assert in_flight(stage.kube.status) is not None
+
+
+async def test_a_job_id_is_kept_until_it_can_be_stored(stage: Stage) -> None:
+    stage.kube.faults = [None, *[Unavailable("down")] * 6]
+    await stage.tick()
+    for _ in range(6):
+        await stage.tick(15)
+    assert stage.kube.status.job_id == JOB
+    assert stage.log.count("POST") == 1
+    assert stage.log.count("look PREFLIGHT") == 1, "the outcome is decided about first, without a look"
+    assert stage.log[-1] == "write job id"
+
+
+async def test_a_job_id_that_can_not_be_stored_is_logged(stage: Stage) -> None:
+    stage.kube.faults = [None, Unavailable("down")]
+    with structlog.testing.capture_logs() as logs:
+        await stage.tick()
+    (unsaved,) = [line["unsaved"] for line in logs if "unsaved" in line]
+    assert unsaved["job"] == JOB
+    assert unsaved["marker_token"] == stage.cloud.posts[0].attempt.token
+
+
+async def test_a_job_id_survives_an_edit_during_the_post(stage: Stage) -> None:
+    stage.kube.faults = [None, stage.kube.change]
+    await stage.tick()
+    assert stage.kube.status.job_id == JOB
+    assert stage.log[2:] == ["POST", "no write of job id: conflict", "read", "write job id"]
+
+
+async def test_a_job_id_whose_write_was_not_heard_is_written_once_more_at_most(stage: Stage) -> None:
+    def lose_the_next_reply() -> None:
+        stage.kube.lost_replies = 1
+
+    stage.kube.faults = [None, lose_the_next_reply]
+    await stage.tick()
+    await stage.tick(1)
+    assert (stage.kube.status.job_id, len(stage.cloud.posts)) == (JOB, 1)
+    assert stage.memory.outcome is None
+
+
+async def test_an_unknown_outcome_is_looked_up_and_not_posted_again(stage: Stage) -> None:
+    stage.cloud.outcome = lambda order: PostUnknown(order.attempt, Trouble(Cause.TRANSIENT, "no reply"))
+    await stage.tick()
+    for _ in range(10):
+        await stage.tick(30, TargetsSeen(()))
+    await stage.tick(30, TargetsSeen((image(),)))
+    assert len(stage.cloud.posts) == 1
+    await stage.tick(30, TargetsSeen((replace(image(), marker=None), *_ours(stage))))
+    assert stage.kube.status.image_id == TARGET
+
+
+def _ours(stage: Stage) -> tuple[ImageSeen, ...]:
+    return (replace(image(), marker=Marker.find(stage.cloud.posts[0].description)),)
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3], ids=["after the intent", "after the POST", "after the job id"])
+async def test_a_crash_at_any_point_makes_no_second_post(stage: Stage, lost: int) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill() -> None:
+        raise Killed
+
+    async def kill_during_post() -> None:
+        raise Killed
+
+    if lost == 1:
+        stage.cloud.during_post = kill_during_post
+    else:
+        stage.kube.faults = [None, kill] if lost == 2 else [None, None, kill]
+    if lost == 3:
+        await stage.tick()
+    with pytest.raises(Killed):
+        await stage.tick(300, *([running(0.5)] if lost == 3 else []))
+    stage.memory, stage.cloud.during_post, stage.kube.faults = Memory(), None, []
+    for _ in range(5):
+        await stage.tick(30, running(0.6) if lost == 3 else TargetsSeen(()))
+    assert len(stage.cloud.posts) == 1
+
+
+async def test_an_object_that_is_deleted_before_the_intent_is_left_alone(stage: Stage) -> None:
+    stage.kube.faults = [Missing("gone", 404)]
+    assert await stage.tick() is None
+    assert stage.cloud.posts == []
+
+
+async def test_an_object_that_is_deleted_during_the_post_leaves_its_job_in_the_log(stage: Stage) -> None:
+    stage.kube.faults = [None, Missing("gone", 404)]
+    with structlog.testing.capture_logs() as logs:
+        assert await stage.tick() is None
+    assert [line["job"] for line in logs if "stays in the cloud" in line["event"]] == [JOB]
+
+
+async def test_an_object_that_is_replaced_under_its_name_is_not_written_to(stage: Stage) -> None:
+    def replaced() -> None:
+        stage.kube.object = body(metadata={**body()["metadata"], "uid": "another", "resourceVersion": "200"})
+
+    stage.kube.faults = [replaced]
+    assert await stage.tick() is None
+    assert (stage.kube.writes, stage.cloud.posts) == (0, [])
+
+
+async def test_who_keeps_losing_races_waits_its_turn(stage: Stage) -> None:
+    stage.kube.faults = [Conflict("409")] * 3
+    assert await stage.tick() == 1
+    assert stage.cloud.posts == []
+
+
+async def test_an_api_server_that_fails_on_reading_again_is_waited_for(stage: Stage) -> None:
+    def conflict_then_down() -> None:
+        stage.kube.down = Unavailable("down")
+        stage.kube.change()
+
+    stage.kube.faults = [conflict_then_down]
+    assert await stage.tick() == 1
+    stage.kube.down = None
+    await stage.tick(1)
+    assert len(stage.cloud.posts) == 1
+
+
+async def test_a_cancelled_tick_stores_its_job_id_all_the_same(stage: Stage) -> None:
+    posting, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        posting.set()
+        await go_on.wait()
+
+    stage.cloud.during_post = wait
+    tick = asyncio.create_task(stage.tick())
+    await posting.wait()
+    tick.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await tick
+    go_on.set()
+    await stage.reconciler.drain(5)
+    assert stage.kube.status.job_id == JOB
+    assert stage.log == ["look PREFLIGHT", "write intent", "POST", "write job id"]
+
+
+async def test_the_watch_lagging_behind_our_own_write_is_not_believed(stage: Stage) -> None:
+    stale = stage.kube.snapshot
+    await stage.tick()
+    stage.cloud.sees = [running(0.05)]
+    await stage.reconciler.tick(stale, stage.memory)
+    assert stage.log[4:] == ["look JOB"]
+
+
+async def test_a_watch_that_is_ahead_is_believed(stage: Stage) -> None:
+    await stage.tick()
+    stage.kube.change(spec=spec(suspend=True).to_wire(), metadata={"generation": 2})
+    await stage.tick(300, running(0.5))
+    assert stage.kube.status.observed_generation == 2
+
+
+async def test_a_look_that_brings_nothing_new_writes_nothing(stage: Stage) -> None:
+    stage.cloud.sees = [trouble(Cause.PROVIDER_MISSING)]
+    await stage.tick()
+    writes = stage.kube.writes
+    for _ in range(100):
+        await stage.tick(10)
+    assert stage.kube.writes == writes == 1
+    assert len(stage.kube.events) == 1
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [trouble(Cause.SOURCE_NOT_READY), preflight(found=source(ImageState.PENDING))],
+    ids=["refused as not ready", "seen as not active"],
+)
+async def test_a_source_that_stays_inactive_is_looked_at_less_and_less_often(stage: Stage, seen: Seen) -> None:
+    pauses, pause = [], 0.0
+    for _ in range(12):
+        pause = await stage.tick(pause, seen) or 0.0
+        pauses.append(pause)
+    assert pauses[0] == 5
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == 60
+    assert await stage.tick(60, preflight()) == 5
+    assert len(stage.cloud.posts) == 1
+
+
+async def test_pauses_begin_anew_after_a_look_that_worked(stage: Stage) -> None:
+    await stage.tick()
+    for seconds, pause in [(10, 5), (60, 30), (60, 60)]:
+        assert await stage.tick(seconds, trouble()) == pause
+    await stage.tick(60, running(0.3))
+    assert await stage.tick(60, trouble()) == 5
+
+
+async def test_tags_are_set_before_the_copy_is_told_as_done(stage: Stage) -> None:
+    stage.kube.change(spec=spec(target={"tags": TAGS}).to_wire())
+    await stage.tick()
+    await stage.tick(600, succeeded_job())
+    assert stage.log[-3:] == ["look JOB", "tags", "write end"]
+    assert stage.kube.status.target_tags == TAGS
+
+
+async def test_tags_that_are_refused_are_tried_less_and_less_often(stage: Stage) -> None:
+    stage.kube.change(spec=spec(target={"tags": TAGS}).to_wire())
+    stage.cloud.tagged = TagsRefused(TARGET, trouble(Cause.PERMISSION))
+    await stage.tick()
+    pauses = [await stage.tick(600, succeeded_job()) for _ in range(4)]
+    assert pauses == [30, 300, 600, 600]
+
+
+async def test_an_event_that_can_not_be_stored_does_no_harm(stage: Stage) -> None:
+    stage.kube.event_error = Unavailable("down")
+    assert await stage.tick() == 5
+    assert stage.kube.status.job_id == JOB
+
+
+async def test_an_event_is_told_after_its_status_is_stored(stage: Stage) -> None:
+    faults: list[Fault] = [None, Unavailable("down"), None]
+    stage.kube.faults = faults
+    await stage.tick()
+    assert stage.kube.events == []
+    await stage.tick(1)
+    assert [event["reason"] for event in stage.kube.events] == ["Submitted"]
+
+
+async def test_an_outcome_is_another_objects_business_after_a_replacement(stage: Stage) -> None:
+    stage.kube.faults = [None, Unavailable("down")]
+    await stage.tick()
+    assert isinstance(stage.memory.outcome, PostAccepted)
+    stage.kube.object = body(metadata={**body()["metadata"], "uid": "another", "resourceVersion": "200"})
+    await stage.reconciler.tick(Snapshot.parse(body()), stage.memory)
+    assert stage.kube.status.job_id is None

@@ -1,0 +1,130 @@
+"""The knobs: IMAGECOPY_* environment variables."""
+
+import pytest
+
+from imagecopy import settings
+from imagecopy.ims import DEFAULT_ALLOWLIST
+from imagecopy.settings import LogFormat, LogLevel
+
+NAMES = {f"IMAGECOPY_{name.upper()}" for name in settings.Settings.model_fields}
+
+
+@pytest.fixture(autouse=True)
+def no_knobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in [name for name in os.environ if name.upper().startswith("IMAGECOPY_")]:
+        monkeypatch.delenv(name)
+
+
+def test_the_defaults_are_as_designed() -> None:
+    assert settings.load().model_dump() == {
+        "namespaces": (),
+        "installation_id": None,
+        "log_format": LogFormat.JSON,
+        "log_level": LogLevel.INFO,
+        "health_port": 8080,
+        "metrics_port": 9090,
+        "min_poll_seconds": 2,
+        "max_poll_seconds": 120,
+        "endpoint_allowlist": DEFAULT_ALLOWLIST,
+    }
+
+
+GOOD = [
+    ("NAMESPACES", "a, b-1 ,c", ("a", "b-1", "c")),
+    ("NAMESPACES", "a", ("a",)),
+    ("INSTALLATION_ID", "prod.eu-1_x", "prod.eu-1_x"),
+    ("LOG_FORMAT", "Console ", LogFormat.CONSOLE),
+    ("LOG_LEVEL", "DEBUG", LogLevel.DEBUG),
+    ("HEALTH_PORT", "0", 0),
+    ("METRICS_PORT", "65535", 65535),
+    ("MIN_POLL_SECONDS", "0.1", 0.1),
+    ("MAX_POLL_SECONDS", "3600", 3600),
+    ("ENDPOINT_ALLOWLIST", "127.0.0.1:8774,*.example.com", "127.0.0.1:8774,*.example.com"),
+]
+BAD = [
+    ("NAMESPACES", "Bad_Name", "give names, separated by commas"),
+    ("NAMESPACES", "a,*", "'*' is no name of a namespace"),
+    ("NAMESPACES", "x" * 64, "is no name of a namespace"),
+    ("NAMESPACES", " , ", "names no namespace"),
+    ("INSTALLATION_ID", "two words", "^[A-Za-z0-9._-]+$"),
+    ("INSTALLATION_ID", "x" * 254, "at most 253"),
+    ("LOG_FORMAT", "xml", "'json' or 'console'"),
+    ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
+    ("HEALTH_PORT", "eighty", "valid integer"),
+    ("HEALTH_PORT", "-1", "greater than or equal to 0"),
+    ("METRICS_PORT", "65536", "less than or equal to 65535"),
+    ("MIN_POLL_SECONDS", "0", "greater than or equal to 0.1"),
+    ("MIN_POLL_SECONDS", "nan", ""),
+    ("MIN_POLL_SECONDS", "2s", "valid number"),
+    ("MAX_POLL_SECONDS", "3601", "less than or equal to 3600"),
+    ("MAX_POLL_SECONDS", "inf", "less than or equal to 3600"),
+    ("ENDPOINT_ALLOWLIST", "https://ims.example.com/x", ""),
+    ("ENDPOINT_ALLOWLIST", "*", ""),
+]
+
+
+def test_each_variable_is_tried_with_good_and_bad_values() -> None:
+    assert {f"IMAGECOPY_{name}" for name, _, _ in GOOD} == NAMES
+    assert {f"IMAGECOPY_{name}" for name, _, _ in BAD} == NAMES
+
+
+@pytest.mark.parametrize(("name", "value", "read"), GOOD)
+def test_a_good_value_is_read(monkeypatch: pytest.MonkeyPatch, name: str, value: str, read: object) -> None:
+    monkeypatch.setenv(f"IMAGECOPY_{name}", value)
+    assert getattr(settings.load(), name.lower()) == read
+
+
+@pytest.mark.parametrize(("name", "value", "words"), BAD)
+def test_a_bad_value_names_the_variable_and_what_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(f"IMAGECOPY_{name}", value)
+    with pytest.raises(settings.BadSettings) as caught:
+        settings.load()
+    told = str(caught.value)
+    assert told.startswith(f"IMAGECOPY_{name}={value!r}: ")
+    assert words in told
+    assert len(told.splitlines()) == 1
+
+
+def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGECOPY_LOG_FORMAT", "xml")
+    monkeypatch.setenv("IMAGECOPY_HEALTH_PORT", "x")
+    with pytest.raises(settings.BadSettings, match=r"(?s)IMAGECOPY_LOG_FORMAT.*\n.*IMAGECOPY_HEALTH_PORT"):
+        settings.load()
+
+
+def test_the_shortest_pause_may_not_exceed_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGECOPY_MIN_POLL_SECONDS", "200")
+    with pytest.raises(settings.BadSettings) as caught:
+        settings.load()
+    assert str(caught.value) == "IMAGECOPY_MIN_POLL_SECONDS (200) must not exceed IMAGECOPY_MAX_POLL_SECONDS (120)"
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_an_empty_value_is_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    default = settings.load()
+    monkeypatch.setenv(name, "")
+    assert settings.load() == default
+
+
+def test_a_variable_that_is_no_knob_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.unknown_variables() == []
+    monkeypatch.setenv("IMAGECOPY_LOG_LEVEL", "debug")
+    monkeypatch.setenv("IMAGECOPY_LOGLEVEL", "debug")
+    monkeypatch.setenv("IMAGECOPY_ZZZ", "")
+    assert settings.unknown_variables() == ["IMAGECOPY_LOGLEVEL", "IMAGECOPY_ZZZ"]
+
+
+def test_each_knob_is_described_with_its_default() -> None:
+    told = settings.describe()
+    parts = {part.split()[0]: part for part in told.split("\n\n")}
+    assert set(parts) == NAMES
+    assert "[default: json]" in parts["IMAGECOPY_LOG_FORMAT"]
+    assert "[default: 8080]" in parts["IMAGECOPY_HEALTH_PORT"]
+    for name, part in parts.items():
+        assert len(part.splitlines()) == 2, name
+    for name in ("IMAGECOPY_MIN_POLL_SECONDS", "IMAGECOPY_MAX_POLL_SECONDS"):
+        assert "in seconds" in parts[name]
