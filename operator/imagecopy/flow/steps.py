@@ -83,7 +83,9 @@ def hold(view: View, trouble: Trouble, now: datetime) -> Step:
         return overdue(told, now)
     reason, shortest, longest = HOLDS[trouble.cause]
     lasted = (now - (view.recent.trouble_since or now)).total_seconds()
-    pause = until_deadline(view, max(growing(lasted, shortest, longest), trouble.retry_after or 0.0), now)
+    # The pause after a refused login is kept where logins are made, and a mended Secret ends it.
+    asked = 0.0 if trouble.cause is Cause.CREDENTIALS else trouble.retry_after or 0.0
+    pause = until_deadline(view, max(growing(lasted, shortest, longest), asked), now)
     going_on = is_true(view.status, ConditionType.RECONCILING)
     if going_on and in_flight(view.status) and lasted < _HUSH_SECONDS:
         return Step(view.status, pause)

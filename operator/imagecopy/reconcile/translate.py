@@ -46,8 +46,7 @@ def trouble(error: ims.ImsError, *, about_source: bool) -> Trouble:
         message=error.message,
         code=error.code,
         request_id=error.request_id,
-        # The pause after a refused login is kept where logins are made, and a mended Secret ends it at once.
-        retry_after=None if cause is Cause.CREDENTIALS else error.retry_after,
+        retry_after=error.retry_after,
     )
 
 

@@ -166,7 +166,7 @@ def _trouble(cause: Cause, reason: Reason, shortest: float, longest: float, prov
 TROUBLES = (
     *_trouble(Cause.PROVIDER_MISSING, Reason.WAITING_FOR_PROVIDER, 5, 10, provider=True),
     *_trouble(Cause.PROVIDER_INVALID, Reason.INVALID_CONFIGURATION, 5, 10, provider=True),
-    *_trouble(Cause.CREDENTIALS, Reason.CREDENTIALS_INVALID, 10, 60, provider=True),
+    *_trouble(Cause.CREDENTIALS, Reason.CREDENTIALS_INVALID, 10, 15, provider=True),
     *_trouble(Cause.UNREACHABLE, Reason.TRANSIENT_ERROR, 10, 120, provider=True),
     *_trouble(Cause.PERMISSION, Reason.PERMISSION_DENIED, 30, 600),
     *_trouble(Cause.THROTTLED, Reason.THROTTLED, 10, 120),

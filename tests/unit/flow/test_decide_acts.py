@@ -221,3 +221,9 @@ def test_an_outcome_that_others_went_beyond_changes_nothing(outcome: str) -> Non
 def test_an_outcome_is_stored_where_the_intent_was_wiped_out() -> None:
     wiped = new()
     assert decide(wiped, accepted(intended()), at(5)).status.job_id == JOB
+
+
+def test_a_login_that_is_held_back_does_not_hold_a_mended_secret_back() -> None:
+    again = decide(new(), trouble(Cause.CREDENTIALS, retry_after=600), at(0)).again
+    assert again is not None
+    assert again <= 15
