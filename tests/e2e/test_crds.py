@@ -180,7 +180,7 @@ def test_longest_status_the_model_makes_is_stored_and_read_back(api: httpx.Clien
 def test_words_of_a_newer_operator_do_not_keep_a_status_from_being_stored(api: httpx.Client) -> None:
     path = _create(api, table.base("ImageCopy"), "newer-operator")
     condition = {"type": "Paused", "status": "True", "reason": "Why", "lastTransitionTime": _NOW}
-    reply = _patch_status(api, path, {"phase": "Deleting", "conditions": [condition]})
+    reply = _patch_status(api, path, {"phase": "Paused", "conditions": [condition]})
     assert reply.status_code == httpx.codes.OK, reply.text
     assert ImageCopyStatus.model_validate(reply.json()["status"]) == ImageCopyStatus(phase=None)
 

@@ -1,4 +1,4 @@
-"""Conditions: their types, the closed set of reasons (API: see docs/reference.md), and the list type."""
+"""Conditions: their types, the closed set of reasons (API: docs/reference.md), and the list type."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -19,6 +19,7 @@ class ConditionType(StrEnum):
     SOURCE_READY = "SourceReady"
     PROVIDER_READY = "ProviderReady"
     SUBMITTED = "Submitted"
+    DUPLICATED = "Duplicated"
 
 
 class ConditionStatus(StrEnum):
@@ -34,6 +35,7 @@ class Reason(StrEnum):
 
     WAITING_FOR_SOURCE = "WaitingForSource"
     WAITING_FOR_PROVIDER = "WaitingForProvider"
+    WAITING_FOR_SLOT = "WaitingForSlot"
     WAITING_FOR_QUOTA = "WaitingForQuota"
     THROTTLED = "Throttled"
     COPYING = "Copying"
@@ -47,7 +49,11 @@ class Reason(StrEnum):
     PERMISSION_DENIED = "PermissionDenied"
     COPY_FAILED = "CopyFailed"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
+    OUTCOME_UNKNOWN = "OutcomeUnknown"
     IMAGE_MISSING = "ImageMissing"
+    SECOND_IMAGE = "SecondImage"
+    DELETING = "Deleting"
+    DELETION_BLOCKED = "DeletionBlocked"
 
 
 class Condition(ApiModel):

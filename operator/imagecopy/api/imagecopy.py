@@ -51,7 +51,10 @@ class Target(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra=extensions(
-            *(immutable_field("target", name) for name in ("name", "description", "kmsKeyID", "enterpriseProjectID"))
+            *(
+                immutable_field("target", name)
+                for name in ("name", "description", "kmsKeyID", "enterpriseProjectID", "adoptImageID")
+            )
         )
     )
 
@@ -81,6 +84,13 @@ class Target(ApiModel):
     When absent: the default one. It can't be changed.
     """
 
+    adopt_image_id: ImageID | None = Field(default=None, examples=["3f1c8e52-90ab-4c1d-8a7e-5b6c7d8e9f01"])
+    """Id of an image that is this copy already, made by Terraform or by hand: it is taken over, nothing is copied.
+
+    It keeps its name and key; tags are set. As it carries no marker, deletionPolicy Delete leaves it alone.
+    When absent: the copy is made. It can't be changed.
+    """
+
     tags: Tags | None = Field(default=None, examples=[{"team": "web", "os": "debian13"}])
     """Tags of the copy, at most 10: keys of 1 to 36 and values of up to 43 characters.
 
@@ -101,8 +111,22 @@ class ProviderRef(ApiModel):
     """Name of the provider."""
 
 
+class DeletionPolicy(StrEnum):
+    """What deleting the object does to the copy."""
+
+    RETAIN = "Retain"
+    DELETE = "Delete"
+
+
+class UnknownOutcomePolicy(StrEnum):
+    """What follows when nobody can tell what became of an attempt."""
+
+    RETRY = "Retry"
+    HALT = "Halt"
+
+
 class ImageCopySpec(ApiModel):
-    """The wanted copy. Only tags, suspend, activeDeadlineSeconds and backoffLimit may be changed."""
+    """The wanted copy. What it copies, to what and where can't be changed; the rest can."""
 
     source: Source = Field(examples=[{"imageID": "7c9a2b1e-4f60-4d6b-9c0f-2f1d3b5a8e47"}])
     """The image to copy. It can't be changed."""
@@ -128,6 +152,20 @@ class ImageCopySpec(ApiModel):
     backoff_limit: int = Field(default=2, ge=0, le=10, examples=[0])
     """How many further attempts (0 to 10) are made after a copy that the cloud began and did not finish."""
 
+    deletion_policy: DeletionPolicy = Field(default=DeletionPolicy.RETAIN, examples=["Delete"])
+    """What deleting this object does to the copy: Retain leaves it in the cloud, Delete deletes it there, too.
+
+    Delete waits for a running copy to end, and only ever deletes an image that carries the operator's marker.
+    Changing it to Retain lets go of an object whose deletion is blocked.
+    """
+
+    unknown_outcome_policy: UnknownOutcomePolicy = Field(default=UnknownOutcomePolicy.RETRY, examples=["Halt"])
+    """What follows when the reply to an attempt was lost and no copy of it shows up within the settle window.
+
+    Retry makes the next attempt (counted by backoffLimit). Halt fails with the reason OutcomeUnknown, for someone
+    to look; changing it to Retry goes on from there.
+    """
+
 
 class Phase(StrEnum):
     """A word for people, derived from the conditions."""
@@ -137,6 +175,7 @@ class Phase(StrEnum):
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
     SUSPENDED = "Suspended"
+    DELETING = "Deleting"
 
 
 class Attempt(ApiModel):
@@ -167,6 +206,7 @@ class AttemptOutcome(StrEnum):
     SUCCEEDED = "Succeeded"
     REJECTED = "Rejected"
     FAILED = "Failed"
+    LOST = "Lost"
 
 
 class EndedAttempt(ApiModel):
@@ -176,7 +216,10 @@ class EndedAttempt(ApiModel):
     """Number of the attempt, from 1."""
 
     outcome: AttemptOutcome = Field(examples=["Failed"])
-    """How it ended: Succeeded, Rejected (the cloud surely made nothing) or Failed (the cloud's job failed)."""
+    """How it ended: Succeeded, Rejected (surely nothing was made), Failed (the job failed) or Lost.
+
+    Lost: its reply was lost, and no copy of it showed up within the settle window.
+    """
 
     job_id: JobID | None = Field(default=None, examples=["edc89b490d7d4392898e19b2deb34797"])
     """Id of the cloud's job. Absent when there was none."""

@@ -93,6 +93,12 @@ class _ProviderSpec(ApiModel):
     endpoints: Endpoints | None = Field(default=None, examples=[{"iam": "https://iam.example.com/v3"}])
     """Endpoints to use instead of the known ones, for private clouds and proxies."""
 
+    max_concurrent_copies: int = Field(default=5, ge=1, le=100000, examples=[3])
+    """How many copies may run at a time in the project, whichever provider they use; the others wait, oldest first.
+
+    The clouds allow 5 for each tenant; less leaves room for copies that are made by hand.
+    """
+
 
 class ImageProviderSpec(_ProviderSpec):
     """Where the copies of one namespace are made and with whose credentials. It may be changed at any time."""

@@ -146,7 +146,7 @@ def test_words_of_a_newer_operator_are_read_as_absent() -> None:
     known = _status("x").conditions[0].to_wire()
     status = ImageCopyStatus.model_validate(
         {
-            "phase": "Deleting",
+            "phase": "Dreaming",
             "conditions": [known, known | {"type": "Paused"}, known | {"type": "Stalled", "reason": "Paused"}],
         }
     )
