@@ -42,11 +42,13 @@ from imagecopy.flow.seen import (
     PostUnknown,
     PreflightSeen,
     Seen,
+    SlotsBusy,
     TagsRefused,
     TagsSet,
     TargetSeen,
     TargetsSeen,
     Trouble,
+    alive,
 )
 from imagecopy.flow.steps import (
     REST,
@@ -56,22 +58,26 @@ from imagecopy.flow.steps import (
     SetTags,
     Step,
     fail,
+    give_up_attempt,
     hold,
     news,
     next_attempt,
     overdue,
     resolving,
     succeed,
+    telling_of_a_second_image,
     until_deadline,
 )
-from imagecopy.flow.view import View, in_flight, is_finished, is_true
+from imagecopy.flow.view import View, attempt_is_due_in, in_flight, is_finished, is_true
 
+WOKEN_SECONDS: Final = 0.05
+"""An object that waits for a slot sleeps in its tick; between two ticks it pauses for only so long."""
 PROGRESS_POINTS: Final = 10
 """Progress is written when it moved by so many points ..."""
 PROGRESS_PAUSE_SECONDS: Final = 15
 """... and so long after it was written last."""
-_JOB_BACKOFF_SECONDS: Final = (10.0, 360.0)
-"""Pauses between attempts after failed jobs, as the Job API has them: the first, and the longest."""
+_GONE_SECONDS: Final = 10.0
+"""Pause before a copy is asked for anew when the one that was being adopted vanished."""
 
 
 def decide(view: View, seen: Seen, now: datetime) -> Step:
@@ -81,8 +87,14 @@ def decide(view: View, seen: Seen, now: datetime) -> Step:
     match seen:
         case NothingSeen():
             return _undisturbed(view, now)
+        case SlotsBusy():
+            return _waiting(view, seen, now)
         case PreflightSeen():
-            return _preflighted(view, seen, now)
+            counted = outcome.duplicated(view, now, alive(seen.targets))
+            return telling_of_a_second_image(view, _preflighted(counted, seen, now))
+        case TargetsSeen():
+            counted = outcome.duplicated(view, now, alive(seen.targets))
+            return telling_of_a_second_image(view, _looked_up(counted, seen, now))
         case PostAccepted():
             return _accepted(view, seen, now)
         case PostRejected():
@@ -91,8 +103,6 @@ def decide(view: View, seen: Seen, now: datetime) -> Step:
             return _unknown(view, seen, now)
         case JobSeen():
             return _job(view, seen, now)
-        case TargetsSeen():
-            return _looked_up(view, seen, now)
         case TargetSeen():
             return _followed(view, seen.target, now)
         case TagsSet():
@@ -115,14 +125,21 @@ def _undisturbed(view: View, now: datetime) -> Step:
     if view.overdue(now):
         return overdue(view, now)
     if view.spec.suspend:
-        told = outcome.suspended(view, now)
+        # As with Jobs, the deadline is counted anew when a suspended copy is resumed.
+        told = outcome.suspended(view.having(start_time=None), now)
         return Step(told, REST, news(view, told))
-    held = status.next_attempt_time
-    pause = (held - now).total_seconds() if held else 0.0
-    if held and status.phase is Phase.SUSPENDED:
-        words = f"resumed; the next attempt at {held:%H:%M:%S} UTC"
+    pause = attempt_is_due_in(status, now)
+    if status.next_attempt_time and status.phase is Phase.SUSPENDED:
+        words = f"resumed; the next attempt at {status.next_attempt_time:%H:%M:%S} UTC"
         status = outcome.reconciling(view, now, Reason.TRANSIENT_ERROR, words)
     return Step(status, until_deadline(view, max(pause, 1.0), now))
+
+
+def _waiting(view: View, seen: SlotsBusy, now: datetime) -> Step:
+    """Wait for a slot; who wakes us is not decided here, so the pause is short."""
+    words = f"all {seen.limit} slots of the project are in use or spoken for; the oldest ImageCopy is next"
+    told = outcome.reconciling(view, now, Reason.WAITING_FOR_SLOT, words)
+    return Step(told, WOKEN_SECONDS, news(view, told))
 
 
 def _preflighted(view: View, seen: PreflightSeen, now: datetime) -> Step:
@@ -226,7 +243,8 @@ def _job(view: View, seen: JobSeen, now: datetime) -> Step:
             return resolving(view, now, "the job succeeded without naming its image")
         return _arrived(view, image_id, now)
     if seen.state is JobState.FAILED:
-        return _attempt_failed(view, seen.trouble or Trouble(Cause.TRANSIENT, "the job failed without a reason"), now)
+        trouble = seen.trouble or Trouble(Cause.TRANSIENT, "the job failed without a reason")
+        return give_up_attempt(view, now, AttemptOutcome.FAILED, trouble)
     if view.overdue(now):
         return overdue(view, now)
     return _running(view, seen, now)
@@ -281,12 +299,14 @@ def _followed(view: View, target: ImageSeen, now: datetime) -> Step:
         pause = growing((now - since).total_seconds(), FIRST_POLL_SECONDS, 30)
         return Step(_copying(view, now), until_deadline(view, pause, now))
     words = f"image {target.id} is {target.status} in the cloud"
-    if is_true(status, ConditionType.READY):
+    if is_true(status, ConditionType.READY) or target.id == view.spec.target.adopt_image_id:
         return fail(view, now, Reason.IMAGE_MISSING, words)
+    if in_flight(status) and target.state is ImageState.ABSENT:
+        return resolving(view, now, words)
     if in_flight(status):
-        return _attempt_failed(view, Trouble(Cause.TRANSIENT, words), now)
+        return give_up_attempt(view, now, AttemptOutcome.FAILED, Trouble(Cause.TRANSIENT, words))
     gone = view.having(image_id=None, target_tags=None)
-    return next_attempt(gone, now, _JOB_BACKOFF_SECONDS[0], Reason.TRANSIENT_ERROR, words)
+    return next_attempt(gone, now, _GONE_SECONDS, Reason.TRANSIENT_ERROR, words)
 
 
 def to_follow(view: View, targets: tuple[ImageSeen, ...]) -> ImageSeen | None:
@@ -296,22 +316,6 @@ def to_follow(view: View, targets: tuple[ImageSeen, ...]) -> ImageSeen | None:
     active = [target for target, _ in ours if target.state is ImageState.ACTIVE]
     made = [target for target, marker in ours if target.state is ImageState.PENDING and marker.token not in ended]
     return next(iter(active + made), None)
-
-
-def _attempt_failed(view: View, trouble: Trouble, now: datetime) -> Step:
-    """The job failed, surely: the next attempt, if one is left and can help, else the end."""
-    number = view.status.attempt.number if view.status.attempt else 0
-    failures = view.status.failed_jobs + 1
-    view = outcome.with_failure(outcome.attempt_ended(view, AttemptOutcome.FAILED, now, trouble), trouble)
-    view = view.having(failed_jobs=failures, image_id=None, progress=None)
-    words = f"attempt {number} failed: {trouble.words}"
-    if trouble.cause in (Cause.REFUSED, Cause.SOURCE_MISSING):
-        return fail(view, now, Reason.COPY_FAILED, words)
-    if failures > view.spec.backoff_limit:
-        return fail(view, now, Reason.COPY_FAILED, f"{words} (spec.backoffLimit {view.spec.backoff_limit} is used up)")
-    rule = HOLDS[trouble.cause]
-    pause = max(doubling(failures, *_JOB_BACKOFF_SECONDS), trouble.retry_after or 0.0)
-    return next_attempt(view, now, pause, rule.reason, words)
 
 
 def _arrived(view: View, image_id: str, now: datetime) -> Step:

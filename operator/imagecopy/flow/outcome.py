@@ -123,6 +123,28 @@ def failed(view: View, now: datetime, reason: Reason, message: str, *asides: Asi
     )
 
 
+def deleting(view: View, now: datetime, reason: Reason, message: str) -> ImageCopyStatus:
+    """The object is being deleted, and the copy with it."""
+    return _tell(
+        view,
+        now,
+        Aside(ConditionType.READY, ConditionStatus.FALSE, reason, message),
+        Aside(ConditionType.RECONCILING, ConditionStatus.TRUE, reason, message),
+        gone=(ConditionType.STALLED,),
+        phase=Phase.DELETING,
+    )
+
+
+def duplicated(view: View, now: datetime, image_ids: tuple[str, ...]) -> View:
+    """Tell that more than one image carries the mark of this object, or that this is over."""
+    if len(image_ids) < 2:
+        kept = tuple(c for c in view.status.conditions if c.type is not ConditionType.DUPLICATED)
+        return view.having(conditions=kept)
+    words = f"{len(image_ids)} images carry the mark of this object, look which one to keep: {', '.join(image_ids)}"
+    aside = Aside(ConditionType.DUPLICATED, ConditionStatus.TRUE, Reason.SECOND_IMAGE, words)
+    return view.having(conditions=_tell(view, now, aside).conditions)
+
+
 def unchanged(view: View, now: datetime) -> ImageCopyStatus:
     """The same outcome for a newer generation of the object: an edit that changes nothing about it."""
     told = (ConditionType.READY, ConditionType.STALLED)

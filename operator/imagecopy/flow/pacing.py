@@ -14,6 +14,7 @@ from imagecopy.api.base import as_utc
 FIRST_POLL_SECONDS: Final = 5.0
 _SHARE_OF_REST: Final = 0.6
 _SHARE_OF_STALL: Final = 0.25
+_UNRECKONED_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ def next_poll(elapsed: float, progress: float | None, stalled_for: float, bounds
     ``stalled_for``: since the progress last moved, which stretches the pause, so that a job that
     hangs at 99 % is not asked every other second.
     """
-    elapsed = max(elapsed, 0.0)
+    if elapsed < 0:  # our clock was set back since: nothing can be reckoned from it
+        return bounds.clamp(_UNRECKONED_SECONDS)
     if not progress:
         return bounds.clamp(max(FIRST_POLL_SECONDS, elapsed))
     rest = elapsed * (1.0 - min(progress, 1.0)) / progress

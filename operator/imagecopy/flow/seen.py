@@ -58,7 +58,9 @@ class ImageState(Enum):
     PENDING = auto()
     """Not usable yet: queued, saving."""
     DEAD = auto()
-    """Will never be usable: killed, deleted, or not there any more."""
+    """Will never be usable: killed or deleted."""
+    ABSENT = auto()
+    """Not in the list. Proof of nothing by itself: lists may be late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,11 @@ class ImageSeen:
     status: str
     """The cloud's word for the state."""
     marker: Marker | None = None
+
+
+def alive(images: tuple[ImageSeen, ...]) -> tuple[str, ...]:
+    """Return the ids of those that can be used or are being made."""
+    return tuple(image.id for image in images if image.state in (ImageState.ACTIVE, ImageState.PENDING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,13 @@ class TargetSeen:
     """The target that is being followed by its image id."""
 
     target: ImageSeen
+
+
+@dataclass(frozen=True, slots=True)
+class SlotsBusy:
+    """All slots of the project are in use, or older objects wait for them."""
+
+    limit: int
 
 
 class JobState(Enum):
@@ -161,7 +175,18 @@ class TagsRefused:
     trouble: Trouble
 
 
-Seen = NothingSeen | Trouble | PreflightSeen | TargetsSeen | TargetSeen | JobSeen | PostOutcome | TagsSet | TagsRefused
+Seen = (
+    NothingSeen
+    | SlotsBusy
+    | Trouble
+    | PreflightSeen
+    | TargetsSeen
+    | TargetSeen
+    | JobSeen
+    | PostOutcome
+    | TagsSet
+    | TagsRefused
+)
 
 
 def is_trouble(seen: Seen) -> bool:

@@ -3,22 +3,30 @@
 Each function below returns the step of a view whose status already holds the facts; it adds how they are told.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from imagecopy.api.conditions import ConditionStatus, ConditionType, Reason
-from imagecopy.api.imagecopy import RETRY_ANNOTATION, Attempt, AttemptOutcome, ImageCopyStatus
+from imagecopy.api.imagecopy import (
+    RETRY_ANNOTATION,
+    Attempt,
+    AttemptOutcome,
+    ImageCopyStatus,
+    UnknownOutcomePolicy,
+)
 from imagecopy.flow import outcome
 from imagecopy.flow.holds import HOLDS
 from imagecopy.flow.outcome import Aside
-from imagecopy.flow.pacing import growing, later
+from imagecopy.flow.pacing import doubling, growing, later
 from imagecopy.flow.seen import Cause, Trouble
-from imagecopy.flow.view import View, condition, in_flight, is_true
+from imagecopy.flow.view import LONGEST_PAUSE_SECONDS, View, condition, in_flight, is_true
 
 _HUSH_SECONDS: Final = 30
 """A running copy that can't be looked at for a shorter time is not worth a write."""
+_JOB_BACKOFF_SECONDS: Final = (10.0, 360.0)
+"""Pauses between attempts after failed jobs, as the Job API has them: the first, and the longest."""
 
 REST: Final = None
 """No further look until someone edits the object."""
@@ -79,7 +87,7 @@ def hold(view: View, trouble: Trouble, now: datetime) -> Step:
     told = outcome.with_failure(view, trouble)
     if trouble.cause is Cause.SOURCE_MISSING:
         return fail(told, now, Reason.COPY_FAILED, trouble.words, *outcome.asides(trouble, Reason.COPY_FAILED))
-    if view.overdue(now) and not is_true(view.status, ConditionType.READY):
+    if view.overdue(now):
         return overdue(told, now)
     reason, shortest, longest = HOLDS[trouble.cause]
     lasted = (now - (view.recent.trouble_since or now)).total_seconds()
@@ -94,20 +102,45 @@ def hold(view: View, trouble: Trouble, now: datetime) -> Step:
 
 
 def resolving(view: View, now: datetime, why: str) -> Step:
-    """Nobody knows yet what became of the attempt: look it up again and again, never send it again."""
+    """Nobody knows yet what became of the attempt: look it up again and again, never send it again.
+
+    Only when no copy of it showed up through the settle window is it given up, as the policy says. The window is
+    counted from this process's first look, so that neither a set clock nor an outage of ours shortens it.
+    """
     if view.overdue(now):
         return overdue(view, now)
-    attempt = view.status.attempt
-    number, since = (attempt.number, attempt.posted_at) if attempt else (0, now)
-    message = f"{why}; attempt {number} is looked up in the cloud by its marker and not sent again"
-    status = outcome.reconciling(view, now, Reason.RESOLVING_OUTCOME, message)
-    pause = growing((now - since).total_seconds(), 5, 30)
-    return Step(status, until_deadline(view, pause, now), news(view, status, EventType.WARNING))
+    number = view.status.attempt.number if view.status.attempt else 0
+    looked_for = view.recent.unresolved_for
+    if looked_for < view.settle_seconds:
+        message = f"{why}; attempt {number} is looked up in the cloud by its marker and not sent again"
+        status = outcome.reconciling(view, now, Reason.RESOLVING_OUTCOME, message)
+        pause = min(growing(looked_for, 5, 30), view.settle_seconds - looked_for + 0.5)
+        return Step(status, until_deadline(view, pause, now), news(view, status, EventType.WARNING))
+    gone = f"{why}, and no copy of attempt {number} showed up within {view.settle_seconds:g} s"
+    if view.spec.unknown_outcome_policy is UnknownOutcomePolicy.HALT:
+        words = f"{gone}: set spec.unknownOutcomePolicy to Retry for another attempt"
+        return fail(view, now, Reason.OUTCOME_UNKNOWN, words)
+    return give_up_attempt(view, now, AttemptOutcome.LOST, Trouble(Cause.TRANSIENT, gone))
+
+
+def give_up_attempt(view: View, now: datetime, how: AttemptOutcome, trouble: Trouble) -> Step:
+    """The attempt ended without a copy: the next one, if one is left and can help, else the end."""
+    number = view.status.attempt.number if view.status.attempt else 0
+    failures = view.status.failed_jobs + 1
+    view = outcome.with_failure(outcome.attempt_ended(view, how, now, trouble), trouble)
+    view = view.having(failed_jobs=failures, image_id=None, progress=None)
+    words = f"attempt {number} failed: {trouble.words}"
+    if trouble.cause in (Cause.REFUSED, Cause.SOURCE_MISSING):
+        return fail(view, now, Reason.COPY_FAILED, words)
+    if failures > view.spec.backoff_limit:
+        return fail(view, now, Reason.COPY_FAILED, f"{words} (spec.backoffLimit {view.spec.backoff_limit} is used up)")
+    pause = max(doubling(failures, *_JOB_BACKOFF_SECONDS), trouble.retry_after or 0.0)
+    return next_attempt(view, now, pause, HOLDS[trouble.cause].reason, words)
 
 
 def next_attempt(view: View, now: datetime, pause: float, reason: Reason, why: str, *asides: Aside) -> Step:
     """The attempt surely ended without a copy: another one follows after ``pause`` seconds."""
-    at = later(now, pause)
+    at = later(now, min(pause, LONGEST_PAUSE_SECONDS))
     number = view.status.attempt.number + 1 if view.status.attempt else 1
     message = f"{why}; attempt {number} at {at:%H:%M:%S} UTC"
     status = outcome.reconciling(view.having(next_attempt_time=at), now, reason, message, *asides)
@@ -164,3 +197,12 @@ def news(view: View, status: ImageCopyStatus, kind: EventType = EventType.NORMAL
     if ready is None or ready.reason is Reason.COPYING or (before is not None and before.reason is ready.reason):
         return ()
     return (Event(kind, ready.reason, ready.message),)
+
+
+def telling_of_a_second_image(view: View, step: Step) -> Step:
+    """Return the step with an Event where its status is the first to tell of a second image of the same owner."""
+    second = condition(step.status, ConditionType.DUPLICATED)
+    before = condition(view.status, ConditionType.DUPLICATED)
+    if second is None or (before is not None and before.message == second.message):
+        return step
+    return replace(step, events=(*step.events, Event(EventType.WARNING, second.reason, second.message)))

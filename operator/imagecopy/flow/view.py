@@ -3,11 +3,15 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from typing import Final
 
 from imagecopy.api.base import as_utc
-from imagecopy.api.conditions import Condition, ConditionStatus, ConditionType
-from imagecopy.api.imagecopy import Attempt, ImageCopySpec, ImageCopyStatus, Phase
+from imagecopy.api.conditions import Condition, ConditionStatus, ConditionType, Reason
+from imagecopy.api.imagecopy import Attempt, ImageCopySpec, ImageCopyStatus, Phase, UnknownOutcomePolicy
 from imagecopy.flow.pacing import Bounds
+
+LONGEST_PAUSE_SECONDS: Final = 900.0
+"""No pause between attempts is longer, whatever the cloud asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,10 @@ class Recent:
     progress: float | None = None
     progress_moved_at: datetime | None = None
     progress_written_at: datetime | None = None
+    unresolved_for: float = 0.0
+    """For how many seconds, by a clock that no one sets, this process has looked for a lost outcome in vain."""
+    deletion_asked_for: float | None = None
+    """For how many seconds the cloud has owed us a deletion that it agreed to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,8 @@ class View:
     retry_requested_at: str | None = None
     recent: Recent = field(default_factory=Recent)
     bounds: Bounds = field(default_factory=Bounds)
+    settle_seconds: float = 300.0
+    """How long a copy whose reply was lost may take to show up in lists."""
 
     def having(self, **fields: object) -> "View":
         """Return the view with these fields of its status changed."""
@@ -60,8 +70,8 @@ class View:
         return start + timedelta(seconds=self.spec.active_deadline_seconds) if start else None
 
     def overdue(self, now: datetime) -> bool:
-        """Tell whether the deadline has passed."""
-        return self.deadline is not None and now >= self.deadline
+        """Tell whether the deadline has passed; a copy that is Ready met it."""
+        return self.deadline is not None and now >= self.deadline and not is_true(self.status, ConditionType.READY)
 
 
 class Need(Enum):
@@ -75,7 +85,7 @@ class Need(Enum):
     TARGETS = auto()
     """The targets with our owner mark."""
     TARGET = auto()
-    """The image that status.imageID names."""
+    """The image that status.imageID or spec.target.adoptImageID names."""
 
 
 def condition(status: ImageCopyStatus, kind: ConditionType) -> Condition | None:
@@ -109,6 +119,13 @@ def may_retry(status: ImageCopyStatus, retry_requested_at: str | None) -> bool:
     return asked and is_finished(status) and is_true(status, ConditionType.STALLED)
 
 
+def occupies_slot(status: ImageCopyStatus) -> bool:
+    """Tell whether a job of this object may be running in the cloud."""
+    if is_finished(status) or is_true(status, ConditionType.READY):
+        return False
+    return in_flight(status) is not None or status.image_id is not None
+
+
 def is_resting(spec: ImageCopySpec, status: ImageCopyStatus, generation: int, retry_requested_at: str | None) -> bool:
     """Tell whether there is nothing to do until someone edits the object: it needs no timer and no finalizer."""
     if status.observed_generation != generation or may_retry(status, retry_requested_at):
@@ -119,11 +136,16 @@ def is_resting(spec: ImageCopySpec, status: ImageCopyStatus, generation: int, re
 def prepare(view: View, now: datetime) -> View:
     """Return the view with a requested retry begun: a Failed copy starts again, anything else is left alone.
 
+    So does one that was halted for its unknown outcome, when the policy says Retry by now.
+
     An attempt whose end is not known is followed further rather than replaced: the deadline ended our
     patience, not the cloud's job.
     """
     status = view.status
-    if not may_retry(status, view.retry_requested_at):
+    ready = condition(status, ConditionType.READY)
+    halted = is_finished(status) and ready is not None and ready.reason is Reason.OUTCOME_UNKNOWN
+    released = halted and view.spec.unknown_outcome_policy is UnknownOutcomePolicy.RETRY
+    if not released and not may_retry(status, view.retry_requested_at):
         return view
     return view.having(
         failed_jobs=0,
@@ -133,6 +155,17 @@ def prepare(view: View, now: datetime) -> View:
         start_time=as_utc(now) if in_flight(status) else None,
         conditions=tuple(c for c in status.conditions if c.type is not ConditionType.STALLED),
     )
+
+
+def attempt_is_due_in(status: ImageCopyStatus, now: datetime) -> float:
+    """Return the seconds until the next attempt is due, 0 where it is.
+
+    One that seems to be hours away was planned by a clock that has been set back since: it is due.
+    """
+    if status.next_attempt_time is None:
+        return 0.0
+    pause = (status.next_attempt_time - now).total_seconds()
+    return pause if 0 < pause <= LONGEST_PAUSE_SECONDS else 0.0
 
 
 def needs(view: View, now: datetime) -> Need:
@@ -147,7 +180,7 @@ def needs(view: View, now: datetime) -> Need:
         return Need.TARGET
     if attempt is not None:
         return Need.TARGETS
-    held = status.next_attempt_time is not None and now < status.next_attempt_time
+    held = attempt_is_due_in(status, now) > 0
     if view.spec.suspend or held or view.overdue(now):
         return Need.NOTHING
-    return Need.PREFLIGHT
+    return Need.TARGET if view.spec.target.adopt_image_id else Need.PREFLIGHT

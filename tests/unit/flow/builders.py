@@ -35,6 +35,14 @@ FOREIGN = "ffffffffffffffff"
 TAGS = {"team": "web", "os": "debian13"}
 
 
+_WORDS = {
+    ImageState.ACTIVE: "active",
+    ImageState.PENDING: "saving",
+    ImageState.DEAD: "killed",
+    ImageState.ABSENT: "not there any more",
+}
+
+
 def at(seconds: float) -> datetime:
     return T0 + timedelta(seconds=seconds)
 
@@ -92,6 +100,11 @@ def failed(wanted: ImageCopySpec | None = None) -> View:
     return then(copying(wanted), failed_job(Cause.REFUSED), 100)
 
 
+def looked_for(view: View, seconds: float = 0) -> View:
+    """The view after so many seconds in which an outcome was looked for in vain."""
+    return remembering(view, unresolved_for=seconds)
+
+
 def edited(view: View, wanted: ImageCopySpec) -> View:
     return replace(view, spec=wanted, generation=view.generation + 1)
 
@@ -116,8 +129,7 @@ def attempt_of(view: View) -> Attempt:
 
 
 def image(state: ImageState = ImageState.ACTIVE, *, number: int = 1, owner: str = OWNER, id: str = TARGET) -> ImageSeen:  # noqa: A002
-    word = {ImageState.ACTIVE: "active", ImageState.PENDING: "saving", ImageState.DEAD: "killed"}[state]
-    return ImageSeen(id, state, word, Marker(owner, token_of(UID, number)))
+    return ImageSeen(id, state, _WORDS[state], Marker(owner, token_of(UID, number)))
 
 
 def source(state: ImageState = ImageState.ACTIVE) -> ImageSeen:

@@ -5,15 +5,16 @@ Whatever can go wrong is ordered per call. The order of writes is reconcile's; a
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import Enum, auto
 
 from jsonschema import Draft202012Validator
 
 from imagecopy.api.crd import crds
-from imagecopy.api.imagecopy import ImageCopySpec, ImageCopyStatus
+from imagecopy.api.imagecopy import DeletionPolicy, ImageCopyStatus
 from imagecopy.flow.decide import decide, to_follow
+from imagecopy.flow.deletion import DeleteImage, DeletionAsked, decide_deletion, deletion_needs
+from imagecopy.flow.deletion import Seen as DeletionSeen
 from imagecopy.flow.marker import Marker
 from imagecopy.flow.seen import (
     Cause,
@@ -28,6 +29,7 @@ from imagecopy.flow.seen import (
     PostUnknown,
     PreflightSeen,
     Seen,
+    SlotsBusy,
     TagsRefused,
     TagsSet,
     TargetSeen,
@@ -36,30 +38,14 @@ from imagecopy.flow.seen import (
     is_trouble,
 )
 from imagecopy.flow.steps import PostCopy, SetTags
-from imagecopy.flow.view import Need, Recent, View, in_flight, is_resting, needs, prepare
-from unit.flow.builders import FOREIGN, OWNER, T0, UID, image, source, spec
+from imagecopy.flow.view import Need, Recent, View, in_flight, needs, prepare
+from unit.flow.builders import FOREIGN, OWNER, T0, UID, image, source
+from unit.flow.model_parts import Copy, Crash, Plan, Post, Process, Stored, Write
 
+SETTLE_SECONDS = 300.0
+"""Longer than any copy stays hidden."""
 
-class Post(Enum):
-    """What a POST does, and what is heard of it."""
-
-    ACCEPTED = auto()
-    REJECTED = auto()
-    DONE_UNHEARD = auto()
-    NOT_DONE_UNHEARD = auto()
-
-
-class Write(Enum):
-    """What a status write does, and what is heard of it."""
-
-    WORKS = auto()
-    CONFLICT = auto()
-    DONE_UNHEARD = auto()
-    NOT_DONE = auto()
-
-
-class Crash(Exception):
-    """The process ends here."""
+Looked = NothingSeen | Trouble | PreflightSeen | TargetsSeen | TargetSeen | JobSeen
 
 
 class _Conflict(Exception):
@@ -68,90 +54,6 @@ class _Conflict(Exception):
 
 class _Down(Exception):
     pass
-
-
-@dataclass
-class Copy:
-    """A copy that the cloud makes: its job and its image."""
-
-    job_id: str
-    image_id: str
-    marker: Marker
-    begun: datetime
-    seconds: float
-    fails: Cause | None
-    hidden_for: float
-    names_image: bool
-    forgotten: bool = False
-    deleted: bool = False
-
-    def ended(self, now: datetime) -> bool:
-        return now >= self.begun + timedelta(seconds=self.seconds)
-
-    def is_live(self, now: datetime) -> bool:
-        return not self.deleted and not (self.fails and self.ended(now))
-
-    def as_image(self, now: datetime) -> ImageSeen | None:
-        """The image as lists show it: some time after the POST, and for a while after its job failed."""
-        if self.deleted or now < self.begun + timedelta(seconds=min(self.hidden_for, self.seconds)):
-            return None
-        if not self.ended(now):
-            return ImageSeen(self.image_id, ImageState.PENDING, "saving", self.marker)
-        if self.fails:
-            lingers = now < self.begun + timedelta(seconds=self.seconds + self.hidden_for)
-            state, word = (ImageState.PENDING, "saving") if lingers else (ImageState.DEAD, "killed")
-            return ImageSeen(self.image_id, state, word, self.marker)
-        return ImageSeen(self.image_id, ImageState.ACTIVE, "active", self.marker)
-
-    def as_job(self, now: datetime) -> JobSeen:
-        image_id = self.image_id if self.names_image else None
-        if not self.ended(now):
-            return JobSeen(JobState.RUNNING, (now - self.begun).total_seconds() / self.seconds, image_id)
-        if self.fails:
-            return JobSeen(JobState.FAILED, None, image_id, Trouble(self.fails, "the job failed", "IMG.0100"))
-        return JobSeen(JobState.SUCCEEDED, 1.0, image_id)
-
-
-@dataclass(frozen=True)
-class Stored:
-    """The object at one resourceVersion."""
-
-    version: int = 1
-    generation: int = 1
-    retry: str | None = None
-    spec: ImageCopySpec = field(default_factory=lambda: spec(activeDeadlineSeconds=1800))
-    status: ImageCopyStatus = field(default_factory=ImageCopyStatus)
-
-    @property
-    def is_resting(self) -> bool:
-        return is_resting(self.spec, self.status, self.generation, self.retry)
-
-
-@dataclass
-class Process:
-    """One operator process and what it holds in memory."""
-
-    name: str
-    known: Stored | None = None
-    outcome: PostOutcome | None = None
-    recent: Recent = field(default_factory=Recent)
-
-
-@dataclass
-class Plan:
-    """What happens to one tick."""
-
-    look: Cause | None = None
-    post: Post = Post.ACCEPTED
-    reject: Cause = Cause.THROTTLED
-    job_fails: Cause | None = None
-    seconds: float = 600
-    hidden_for: float = 30
-    names_image: bool = True
-    writes: tuple[Write, ...] = ()
-    tags: Cause | None = None
-    crash_after: int | None = None
-    """The process crashes after so many looks, writes and POSTs."""
 
 
 _STATUS = crds()["imagecopy.io_imagecopies.yaml"]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
@@ -170,6 +72,10 @@ class World:
 
     def __init__(self) -> None:
         self.now = T0
+        self.set_by = timedelta()
+        self.deleting = False
+        self.gone = False
+        self.deleted_with: DeletionPolicy | None = None
         self.stored = Stored()
         self.copies: list[Copy] = []
         self.posted: list[str] = []
@@ -181,14 +87,16 @@ class World:
         """Run a tick of the process; a crash leaves the process without its memory."""
         self.plan, self.points = plan, 0
         self._writes = iter(plan.writes)
+        if self.gone:
+            return None
         try:
-            return self._tick(process)
+            return self._leave(process) if self.deleting else self._tick(process)
         except _Conflict:
             process.known = self.stored
         except _Down:
             pass
         except Crash:
-            process.known, process.outcome, process.recent = None, None, Recent()
+            process.forget()
         return 1.0
 
     def edit(self, **changes: object) -> None:
@@ -213,29 +121,43 @@ class World:
             spec=known.spec,
             status=known.status,
             retry_requested_at=known.retry,
-            recent=process.recent,
+            recent=self._recent(process),
+            settle_seconds=SETTLE_SECONDS,
         )
+
+    def _recent(self, process: Process) -> Recent:
+        since, asked = process.looked_in_vain, process.deletion_asked_at
+        return replace(
+            process.recent,
+            unresolved_for=(self.now - since[1]).total_seconds() if since else 0.0,
+            deletion_asked_for=(self.now - asked).total_seconds() if asked else None,
+        )
+
+    @property
+    def wall(self) -> datetime:
+        """The time by a clock that is set now and then."""
+        return self.now + self.set_by
 
     def _tick(self, process: Process) -> float | None:
         known = process.known = process.known or self.stored
         if process.outcome is None and known.is_resting:
             process.known = self.stored
             return None
-        view = prepare(self._view(process, known), self.now)
-        seen = process.outcome or self._look(view, needs(view, self.now))
+        view = prepare(self._view(process, known), self.wall)
+        seen: Seen = process.outcome or self._looks(process, view, needs(view, self.wall))
         self._point()
         while True:
             if is_trouble(seen):
-                process.recent = replace(process.recent, trouble_since=process.recent.trouble_since or self.now)
+                process.recent = replace(process.recent, trouble_since=process.recent.trouble_since or self.wall)
             else:
                 process.recent = replace(process.recent, trouble_since=None)
-            step = decide(replace(view, recent=process.recent), seen, self.now)
+            step = decide(replace(view, recent=self._recent(process)), seen, self.wall)
             if step.status != known.status:
                 known = process.known = self._write(known, step.status)
                 self._point()
             process.outcome = None
             if isinstance(seen, JobSeen) and seen.progress != process.recent.progress:
-                process.recent = replace(process.recent, progress=seen.progress, progress_moved_at=self.now)
+                process.recent = replace(process.recent, progress=seen.progress, progress_moved_at=self.wall)
             if step.act is None:
                 return step.again
             view = self._view(process, known)
@@ -244,6 +166,38 @@ class World:
             else:
                 seen = self._tags(step.act)
             self._point()
+
+    def _leave(self, process: Process) -> float | None:
+        """A step of the object's deletion."""
+        known = process.known = process.known or self.stored
+        view = self._view(process, known)
+        seen: DeletionSeen | Looked = process.outcome or self._looks(process, view, deletion_needs(view))
+        self._point()
+        while True:
+            assert not isinstance(seen, PreflightSeen | TagsSet | TagsRefused | SlotsBusy)
+            if isinstance(seen, DeletionAsked):
+                process.deletion_asked_at = process.deletion_asked_at or self.now
+            step = decide_deletion(self._view(process, known), seen, self.wall)
+            if step.status != known.status:
+                known = process.known = self._write(known, step.status)
+                self._point()
+            process.outcome = None
+            if step.act is None:
+                if step.again is None:
+                    self.gone = True
+                    self.deleted_with = known.spec.deletion_policy
+                return step.again
+            seen = self._delete(step.act)
+            self._point()
+
+    def _delete(self, order: DeleteImage) -> DeletionAsked | Trouble:
+        if self.plan.delete:
+            return Trouble(self.plan.delete, "No.")
+        named = [copy for copy in self.copies if copy.image_id == order.image_id]
+        assert named, "an image of another was deleted"
+        for copy in named:
+            copy.deleted = True
+        return DeletionAsked(order.image_id)
 
     def _write(self, known: Stored, status: ImageCopyStatus) -> Stored:
         check_stored(status)
@@ -293,7 +247,19 @@ class World:
         yield image(owner=FOREIGN, id="foreign")
         yield from (found for copy in self.copies if (found := copy.as_image(self.now)))
 
-    def _look(self, view: View, need: Need) -> Seen:
+    def _looks(self, process: Process, view: View, need: Need) -> Looked:
+        seen = self._look(view, need)
+        number = view.status.attempt.number if view.status.attempt else 0
+        if process.looked_in_vain and process.looked_in_vain[0] != number:
+            process.looked_in_vain = None
+        absent = isinstance(seen, TargetSeen) and seen.target.state is ImageState.ABSENT
+        if absent or (isinstance(seen, TargetsSeen) and to_follow(view, seen.targets) is None):
+            process.looked_in_vain = process.looked_in_vain or (number, self.now)
+        elif not isinstance(seen, Trouble):
+            process.looked_in_vain = None
+        return seen
+
+    def _look(self, view: View, need: Need) -> Looked:
         if need is Need.NOTHING:
             return NothingSeen()
         if self.plan.look:
@@ -303,7 +269,7 @@ class World:
             return PreflightSeen(targets, None if to_follow(view, targets) else source(self.source))
         if need is Need.TARGET:
             found = next((found for found in self._images() if found.id == view.status.image_id), None)
-            return TargetSeen(found or ImageSeen(view.status.image_id or "", ImageState.DEAD, "not there any more"))
+            return TargetSeen(found or ImageSeen(view.status.image_id or "", ImageState.ABSENT, "not there any more"))
         attempt = in_flight(view.status)
         job = next((copy for copy in self.copies if attempt and copy.job_id == attempt.job_id), None)
         if need is Need.TARGETS or job is None or job.forgotten:

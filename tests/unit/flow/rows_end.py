@@ -110,7 +110,7 @@ RETRIES = (
     Row(
         "a retry looks an unknown outcome up and does not send it again",
         asked(_LOST_OUTCOME, "a"), TargetsSeen(()), 9000,
-        need=Need.TARGETS, phase=Phase.PENDING, ready=(FALSE, Reason.RESOLVING_OUTCOME), again=(30, 30),
+        need=Need.TARGETS, phase=Phase.PENDING, ready=(FALSE, Reason.RESOLVING_OUTCOME), again=(5, 5),
         events=("ResolvingOutcome",), fields={"attempt.number": 1, "attempts": ABSENT, "lastHandledRetryAt": "a"},
     ),
     Row(
@@ -187,6 +187,16 @@ TAGGED = (
         "a copy that vanished is told when its tags are changed",
         _REFUSED, TargetSeen(image(ImageState.DEAD)), 800,
         need=Need.TARGET, phase=Phase.FAILED, ready=(FALSE, Reason.IMAGE_MISSING), events=("ImageMissing",),
+    ),
+    Row(
+        "a copy that is not listed any more is told when its tags are changed",
+        _REFUSED, TargetSeen(image(ImageState.ABSENT)), 800,
+        need=Need.TARGET, phase=Phase.FAILED, ready=(FALSE, Reason.IMAGE_MISSING), events=("ImageMissing",),
+    ),
+    Row(
+        "long past the deadline, changed tags of a copy that is ready are tried again",
+        _REFUSED, trouble(Cause.UNREACHABLE), 90000,
+        need=Need.TARGET, phase=Phase.SUCCEEDED, ready=(TRUE, Reason.SUCCEEDED), again=(10, 120), reconciling=True,
     ),
 )  # fmt: skip
 

@@ -17,6 +17,7 @@ from unit.flow.builders import (
     edited,
     image,
     intended,
+    looked_for,
     new,
     preflight,
     rejected,
@@ -88,7 +89,7 @@ OUTCOMES = (
     Row(
         "an unknown outcome is looked up and never sent again",
         intended(), unknown(intended()), 30,
-        phase=Phase.PENDING, ready=(FALSE, Reason.RESOLVING_OUTCOME), again=(15, 15), events=("ResolvingOutcome",),
+        phase=Phase.PENDING, ready=(FALSE, Reason.RESOLVING_OUTCOME), again=(5, 5), events=("ResolvingOutcome",),
         fields={"attempts": ABSENT, "attempt.number": 1, "failure.message": "no reply came", "nextAttemptTime": ABSENT},
     ),
 )  # fmt: skip
@@ -97,7 +98,7 @@ OUTCOMES = (
 def _looked_up(id: str, view: View, seen: TargetsSeen, **more: object) -> Row:  # noqa: A002
     told = {"phase": Phase.PENDING, "again": (30, 30), "events": (), "fields": {"attempts": ABSENT}}
     return Row(
-        id, view, seen, 120,
+        id, looked_for(view, 90), seen, 120,
         need=Need.TARGETS, ready=(FALSE, Reason.RESOLVING_OUTCOME),
         **(told | more),  # type: ignore[arg-type]
     )  # fmt: skip
@@ -144,14 +145,14 @@ LOOKUPS = (
         "a job that the cloud does not know is looked up by its image",
         copying(), TargetsSeen(()), 20,
         need=Need.JOB,
-        phase=Phase.COPYING, ready=(FALSE, Reason.RESOLVING_OUTCOME), again=(10, 10), events=("ResolvingOutcome",),
+        phase=Phase.COPYING, ready=(FALSE, Reason.RESOLVING_OUTCOME), again=(5, 5), events=("ResolvingOutcome",),
         fields={"attempts": ABSENT, "attempt.jobID": JOB},
     ),
     Row(
         "a job that succeeded without naming an image is looked up by its image",
         copying(), succeeded_job(None), 600,
         need=Need.JOB,
-        phase=Phase.COPYING, ready=(FALSE, Reason.RESOLVING_OUTCOME), again=(30, 30), events=("ResolvingOutcome",),
+        phase=Phase.COPYING, ready=(FALSE, Reason.RESOLVING_OUTCOME), again=(5, 5), events=("ResolvingOutcome",),
         fields={"imageID": ABSENT, "attempts": ABSENT},
     ),
 )  # fmt: skip

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from imagecopy.api.conditions import ConditionType, Reason
 from imagecopy.api.imagecopy import Phase
-from imagecopy.flow.seen import Cause, ImageState, NothingSeen, Seen
+from imagecopy.flow.seen import Cause, ImageState, NothingSeen, Seen, SlotsBusy, TargetSeen
 from imagecopy.flow.steps import PostCopy, SetTags
 from imagecopy.flow.view import Need, View
 from unit.flow.builders import (
@@ -83,7 +83,8 @@ ADOPTIONS = (
         "an active target is preferred to a pending one",
         new(), preflight(image(ImageState.PENDING, id="other"), image(), found=None), 0,
         need=Need.PREFLIGHT,
-        phase=Phase.SUCCEEDED, ready=(TRUE, Reason.ADOPTED), events=("Adopted",), fields={"imageID": TARGET},
+        phase=Phase.SUCCEEDED, ready=(TRUE, Reason.ADOPTED), events=("Adopted", "SecondImage"),
+        fields={"imageID": TARGET}, also={ConditionType.DUPLICATED: (TRUE, Reason.SECOND_IMAGE)},
     ),
     Row(
         "an active target of an attempt that seemed to fail is adopted",
@@ -224,4 +225,71 @@ PAUSES = (
     ),
 )  # fmt: skip
 
-ROWS = (*STARTS, *ADOPTIONS, *SOURCES, *TROUBLES, *PAUSES)
+_ADOPTS = new(spec(target={"adoptImageID": TARGET}))
+_FOREIGN_TARGET = replace(image(), marker=None)
+
+NAMED = (
+    Row(
+        "an image that is named for adoption is taken over, marker or not",
+        _ADOPTS, TargetSeen(_FOREIGN_TARGET), 0,
+        need=Need.TARGET,
+        phase=Phase.SUCCEEDED, ready=(TRUE, Reason.ADOPTED), events=("Adopted",),
+        fields={"imageID": TARGET, "attempt": ABSENT},
+    ),
+    Row(
+        "an image that is named for adoption gets its tags",
+        new(spec(target={"adoptImageID": TARGET, "tags": TAGS})), TargetSeen(_FOREIGN_TARGET), 0,
+        need=Need.TARGET, phase=Phase.PENDING, ready=None, act=SetTags, reconciling=False,
+    ),
+    Row(
+        "an image that is named for adoption and still made is followed",
+        _ADOPTS, TargetSeen(image(ImageState.PENDING)), 0,
+        need=Need.TARGET,
+        phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), again=(5, 5),
+        fields={"imageID": TARGET, "startTime": "2026-09-01T12:00:00Z"},
+    ),
+    *(
+        Row(
+            f"an image that is named for adoption and {state.name.lower()} is missing, and nothing is copied",
+            _ADOPTS, TargetSeen(image(state)), 0,
+            need=Need.TARGET,
+            phase=Phase.FAILED, ready=(FALSE, Reason.IMAGE_MISSING), events=("ImageMissing",),
+            fields={"attempt": ABSENT},
+        )
+        for state in (ImageState.DEAD, ImageState.ABSENT)
+    ),
+    Row(
+        "an image that is named for adoption and can't be looked at is looked at again",
+        _ADOPTS, trouble(Cause.UNREACHABLE), 0,
+        need=Need.TARGET,
+        phase=Phase.PENDING, ready=(FALSE, Reason.TRANSIENT_ERROR), again=(10, 10), events=("TransientError",),
+    ),
+)  # fmt: skip
+
+_WAITS_FOR_SLOT = then(new(), SlotsBusy(5))
+
+QUEUED = (
+    Row(
+        "a copy without a slot waits for one",
+        new(), SlotsBusy(5), 0,
+        need=Need.PREFLIGHT,
+        phase=Phase.PENDING, ready=(FALSE, Reason.WAITING_FOR_SLOT), again=(0, 1), events=("WaitingForSlot",),
+        fields={"attempt": ABSENT, "startTime": ABSENT},
+    ),
+    Row(
+        "a copy that still has no slot has no news",
+        _WAITS_FOR_SLOT, SlotsBusy(5), 90000,
+        need=Need.PREFLIGHT,
+        phase=Phase.PENDING, ready=(FALSE, Reason.WAITING_FOR_SLOT), again=(0, 1),
+    ),
+    Row(
+        "the next attempt needs a slot, too, and its pause is over",
+        backing_off(), SlotsBusy(5), 110,
+        need=Need.PREFLIGHT,
+        phase=Phase.PENDING, ready=(FALSE, Reason.WAITING_FOR_SLOT), again=(0, 1), events=("WaitingForSlot",),
+        fields={"attempt.number": 1},
+    ),
+    _posts("what waited for a slot is submitted", _WAITS_FOR_SLOT, preflight(), 1, 60),
+)  # fmt: skip
+
+ROWS = (*STARTS, *ADOPTIONS, *SOURCES, *TROUBLES, *PAUSES, *NAMED, *QUEUED)

@@ -9,13 +9,15 @@ from typing import TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from imagecopy.api.conditions import ConditionType
+from imagecopy.api.imagecopy import DeletionPolicy
 from imagecopy.flow.seen import Cause, ImageState
 from imagecopy.flow.view import in_flight, is_finished, is_true
 from unit.flow.builders import TAGS, spec
-from unit.flow.model import Plan, Post, Process, World, Write
+from unit.flow.model import World
+from unit.flow.model_parts import Plan, Post, Process, Write
 
 _T = TypeVar("_T")
 
@@ -36,10 +38,11 @@ PLANS = st.builds(
     reject=_MOSTLY_PASSING,
     job_fails=st.none() | _MOSTLY_PASSING,
     seconds=st.floats(20, 900),
-    hidden_for=st.sampled_from([0, 5, 60, 300]),
+    hidden_for=st.sampled_from([0, 5, 60, 290]),
     names_image=st.booleans(),
     writes=st.tuples(_MOSTLY_WORKS, _MOSTLY_WORKS, _MOSTLY_WORKS),
     tags=_seldom(_PASSING),
+    delete=_seldom(_PASSING),
     crash_after=_seldom(st.integers(1, 5)),
 )
 PAUSES = st.sampled_from([0.5, 2, 5, 15, 40, 120, 700, 2000])
@@ -71,7 +74,7 @@ class Machine(RuleBasedStateMachine):
     def go_on_for_a_while(self, ticks: int, which: int, plan: Plan) -> None:
         self.processes[which].known = self.world.stored
         for _ in range(ticks):
-            healthy = replace(plan, look=None, writes=(), tags=None, crash_after=None)
+            healthy = replace(plan, look=None, writes=(), tags=None, delete=None, crash_after=None)
             self.world.now += timedelta(seconds=self.world.tick(self.processes[which], healthy) or 0)
 
     @rule(plan=PLANS)
@@ -86,11 +89,29 @@ class Machine(RuleBasedStateMachine):
         suspend=st.sampled_from([False, False, False, True]),
         tags=st.sampled_from([None, TAGS, {"team": "db"}]),
         limit=st.integers(0, 2),
+        unknown=st.sampled_from(["Retry", "Retry", "Halt"]),
+        deletion=st.sampled_from(["Delete", "Delete", "Retain"]),
     )
-    def edit(self, suspend: bool, tags: dict[str, str] | None, limit: int) -> None:
+    def edit(self, suspend: bool, tags: dict[str, str] | None, limit: int, unknown: str, deletion: str) -> None:
         target = {} if tags is None else {"tags": tags}
-        wanted = spec(activeDeadlineSeconds=1800, suspend=suspend, target=target, backoffLimit=limit)
+        wanted = spec(
+            activeDeadlineSeconds=1800, suspend=suspend, target=target, backoffLimit=limit,
+            unknownOutcomePolicy=unknown, deletionPolicy=deletion,
+        )  # fmt: skip
         self.world.edit(spec=wanted)
+
+    @rule(hours=st.sampled_from([-1, 0, 1]))
+    def set_the_clock(self, hours: int) -> None:
+        self.world.set_by = timedelta(hours=hours)
+
+    @precondition(lambda self: len(self.world.posted) > 0)
+    @rule(sure=st.sampled_from([False, False, True]))
+    def delete_the_object(self, sure: bool) -> None:
+        if sure and not self.world.deleting:
+            self.world.deleting = True
+            self.world.edit()  # the mark of a deletion is a write, and is seen with all that was written before it
+            for process in self.processes:
+                process.known = self.world.stored
 
     @rule()
     def ask_for_a_retry(self) -> None:
@@ -120,6 +141,11 @@ class Machine(RuleBasedStateMachine):
         assert len(self.world.live()) <= 1
 
     @invariant()
+    def what_is_deleted_leaves_nothing_behind(self) -> None:
+        if self.world.deleted_with is DeletionPolicy.DELETE:
+            assert self.world.live() == []
+
+    @invariant()
     def each_post_has_an_attempt(self) -> None:
         attempt = self.world.stored.status.attempt
         assert len(self.world.posted) <= (attempt.number if attempt else 0)
@@ -143,14 +169,18 @@ class Machine(RuleBasedStateMachine):
         world, process = self.world, self.processes[0]
         world.source = ImageState.ACTIVE
         process.known = world.stored
-        for _ in range(250):
+        for _ in range(1500):  # a clock that was set back makes looks frequent
             again = world.tick(process, Plan())
             self.there_is_one_copy_at_most()
             self.the_conditions_agree()
-            if again is None and process.known is world.stored:
+            if world.gone or (again is None and process.known is world.stored):
                 break
             world.now += timedelta(seconds=again or 1.0)
+        self.what_is_deleted_leaves_nothing_behind()
         status = world.stored.status
+        if world.deleting:
+            assert world.gone, f"not let go: {status}"
+            return
         assert world.stored.is_resting, f"not at rest: {status}"
         if is_true(status, ConditionType.READY):
             named = [copy for copy in world.copies if copy.image_id == status.image_id]
@@ -160,7 +190,7 @@ class Machine(RuleBasedStateMachine):
 
 TestDecide = Machine.TestCase
 TestDecide.settings = settings(
-    max_examples=200,
+    max_examples=150,
     stateful_step_count=30,
     deadline=None,
     print_blob=True,

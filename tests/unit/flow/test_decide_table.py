@@ -12,25 +12,27 @@ from imagecopy.api.imagecopy import AttemptOutcome, Phase
 from imagecopy.flow.decide import decide
 from imagecopy.flow.seen import (
     Cause,
+    ImageState,
     JobSeen,
     JobState,
     NothingSeen,
     PreflightSeen,
     Seen,
+    SlotsBusy,
     TargetSeen,
     TargetsSeen,
     Trouble,
 )
 from imagecopy.flow.steps import Step
 from imagecopy.flow.view import Need, needs, prepare
-from unit.flow import rows_end, rows_job, rows_post, rows_start
+from unit.flow import rows_deletion, rows_end, rows_job, rows_post, rows_settle, rows_start
 from unit.flow.builders import Row, at, value_at
 
-ROWS: tuple[Row, ...] = (*rows_start.ROWS, *rows_post.ROWS, *rows_job.ROWS, *rows_end.ROWS)
+ROWS: tuple[Row, ...] = (*rows_start.ROWS, *rows_post.ROWS, *rows_settle.ROWS, *rows_job.ROWS, *rows_end.ROWS)
 
 ANSWERS: dict[Need, tuple[type, ...]] = {
     Need.NOTHING: (NothingSeen,),
-    Need.PREFLIGHT: (PreflightSeen, Trouble),
+    Need.PREFLIGHT: (PreflightSeen, SlotsBusy, Trouble),
     Need.JOB: (JobSeen, TargetsSeen, Trouble),
     Need.TARGETS: (TargetsSeen, Trouble),
     Need.TARGET: (TargetSeen, Trouble),
@@ -96,10 +98,13 @@ def _shown() -> set[tuple[type, str]]:
         shown += [row.phase, row.need, getattr(row.seen, "state", None), *row.fields.values()]
         shown += [reason for _, reason in (*row.also.values(), *([row.ready] if row.ready else []))]
         shown += [trouble.cause for trouble in _troubles(row.seen)]
+        shown += [target.state for target in (getattr(row.seen, "target", None),) if target is not None]
+    for told in rows_deletion.ROWS:
+        shown += [told.phase, told.reason]
     return {(type(thing), thing.name) for thing in shown if isinstance(thing, Enum)}
 
 
-CLOSED_SETS: tuple[type[Enum], ...] = (Phase, Reason, Cause, AttemptOutcome, Need, JobState)
+CLOSED_SETS: tuple[type[Enum], ...] = (Phase, Reason, Cause, AttemptOutcome, Need, JobState, ImageState)
 
 
 @pytest.mark.parametrize("closed", CLOSED_SETS, ids=lambda closed: closed.__name__)
