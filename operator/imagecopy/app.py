@@ -11,7 +11,7 @@ import random
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,28 +19,34 @@ from typing import Any, Final
 
 import kopf
 import structlog
+from kopf._cogs.structs.references import Insights  # not public, but what kopf.operator() takes
 from kubernetes.aio.client import Configuration
 
 from imagecopy import __version__, handlers, logs
 from imagecopy.api.base import GROUP
 from imagecopy.flow.pacing import Bounds
-from imagecopy.health import Endpoints, count_call
+from imagecopy.flow.view import occupies_slot
+from imagecopy.health import Endpoints, count_call, count_event
 from imagecopy.ims import CallRecord
 from imagecopy.kube import connection
 from imagecopy.kube.client import IMAGE_COPIES, KubeClient
 from imagecopy.kube.errors import KubeError
-from imagecopy.reconcile import Cloud, Providers, Reconciler
+from imagecopy.reconcile import Cloud, Providers, Reconciler, Sweeper
 from imagecopy.reconcile.providers import PLURALS
+from imagecopy.reconcile.slots import UNKNOWN_PROJECT
 from imagecopy.settings import Settings
 
 _START_SECONDS: Final = 30.0
 """A start waits so long for an API server that does not answer."""
 _DRAIN_SECONDS: Final = 3.0
+_SCAN_PAUSE_SECONDS: Final = 1.0
 _TICK_SECONDS: Final = 2.0
 """kopf waits so long for a tick under way when its timer has to stop. Past that it asks again every second, each time
 by an annotation on the object: a write, and a trace that stays."""
 _LOGIN_SECONDS: Final = 600
 """kopf logs in to the API server anew after so long, as a service account's token is replaced on disk hourly."""
+_UNKNOWN_SECONDS: Final = 60.0
+"""So long after the start, a running copy whose provider can't be used counts against every project's slots."""
 _KILLED: Final = 130
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -73,7 +79,9 @@ async def run(settings: Settings) -> None:
         await endpoints.start(settings.health_port, settings.metrics_port)
         await _check_crds(kube)
         installation = settings.installation_id or await kube.namespace_uid("kube-system")
-        providers = await stack.enter_async_context(_closing(Providers(kube, settings.allowlist, on_call=_on_call)))
+        providers = await stack.enter_async_context(
+            _closing(Providers(kube, settings.allowlist, calls_per_second=settings.calls_per_second, on_call=_on_call))
+        )
         reconciler = Reconciler(
             kube,
             Cloud(providers),
@@ -81,7 +89,13 @@ async def run(settings: Settings) -> None:
             writer=f"{socket.gethostname()[:40]}/{secrets.token_hex(4)}",
             bounds=Bounds(settings.min_poll_seconds, settings.max_poll_seconds),
             clock=partial(datetime.now, UTC),
+            settle_seconds=settings.settle_seconds,
+            on_event=count_event,
         )
+        await _find_running(kube, reconciler, settings.namespaces)
+        if settings.sweep_seconds:
+            sweeper = Sweeper(kube, reconciler, settings.namespaces, settings.sweep_seconds)
+            await stack.enter_async_context(_background(sweeper.run()))
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry)(partial(_login, configuration=configuration))
         handlers.register(registry, reconciler)
@@ -92,28 +106,54 @@ async def run(settings: Settings) -> None:
 
 
 async def _operate(registry: kopf.OperatorRegistry, settings: Settings, endpoints: Endpoints) -> None:
-    stop, ready = asyncio.Event(), asyncio.Event()
+    """Let kopf work until a signal says stop.
+
+    kopf asks once which resources there are. An API server that has just started, or just got our CRDs, may answer
+    without them, and kopf would wait for ever: so it is started anew until it watches.
+    """
+    stop = asyncio.Event()
+    while not (await _watch(registry, settings, endpoints, stop) or stop.is_set()):
+        _log.warning("the API server does not tell of our resources yet; asking again")
+        await asyncio.sleep(_SCAN_PAUSE_SECONDS)
+
+
+async def _watch(
+    registry: kopf.OperatorRegistry, settings: Settings, endpoints: Endpoints, stop: asyncio.Event
+) -> bool:
+    """Run kopf; return False at once if it found nothing to watch."""
+    ended, ready, insights = asyncio.Event(), asyncio.Event(), Insights()
     _on_signals(stop)
 
+    async def pass_on_stop() -> None:
+        await stop.wait()
+        ended.set()
+
     async def once_ready() -> None:
+        await insights.ready_resources.wait()
+        if not insights.watched_resources:
+            ended.set()
+            return
         await ready.wait()
         _on_signals(stop)  # kopf put handlers of its own in place of ours, which know no second signal
         endpoints.ready = True
 
-    waiting = asyncio.create_task(once_ready())
+    waiting = [asyncio.create_task(pass_on_stop()), asyncio.create_task(once_ready())]
     try:
         await kopf.operator(
             registry=registry,
             settings=_kopf_settings(),
+            insights=insights,
             standalone=True,
             clusterwide=not settings.namespaces,
             namespaces=settings.namespaces,
-            stop_flag=stop,
+            stop_flag=ended,
             ready_flag=ready,
         )
     finally:
         endpoints.ready = False
-        waiting.cancel()
+        for task in waiting:
+            task.cancel()
+    return bool(insights.watched_resources)
 
 
 def _on_signals(stop: asyncio.Event) -> None:
@@ -132,7 +172,7 @@ def _kopf_settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.persistence.finalizer = handlers.FINALIZER
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
-    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+    settings.persistence.diffbase_storage = handlers.NoDiffs()
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.watching.chunk_size = 500
@@ -180,6 +220,25 @@ async def _check_crds(kube: KubeClient) -> None:
                 f"these CRDs are not installed: {names}. Install them with: kubectl apply --server-side -f crds/"
             )
         return
+
+
+async def _find_running(kube: KubeClient, reconciler: Reconciler, namespaces: tuple[str, ...]) -> None:
+    """Count the copies that run already, before any other is started."""
+    for namespace in namespaces or (None,):
+        async for copy in kube.image_copies(namespace):
+            if occupies_slot(copy.status):
+                reconciler.slots.hold(copy.uid, UNKNOWN_PROJECT)
+    asyncio.get_running_loop().call_later(_UNKNOWN_SECONDS, reconciler.slots.forget_unknown)
+
+
+@asynccontextmanager
+async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _on_call(record: CallRecord) -> None:

@@ -3,6 +3,7 @@
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 
+from imagecopy.flow.steps import Event
 from imagecopy.ims import CallRecord
 
 _calls = Counter(
@@ -17,6 +18,12 @@ _seconds = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 
+_events = Counter(
+    "imagecopy_events",
+    "What happened to ImageCopies, by the reason of the Event: Submitted, Succeeded, CopyFailed, SecondImage ...",
+    ["reason"],
+)
+
 
 class PortTaken(Exception):
     """A port can't be listened on; the message names the variable to change."""
@@ -26,6 +33,11 @@ def count_call(record: CallRecord) -> None:
     """Count one call to the cloud."""
     _calls.labels(record.call.value, record.error or "ok").inc()
     _seconds.labels(record.call.value).observe(record.seconds)
+
+
+def count_event(event: Event) -> None:
+    """Count one Event."""
+    _events.labels(event.reason).inc()
 
 
 class Endpoints:

@@ -75,6 +75,17 @@ class Settings(BaseSettings):
     max_poll_seconds: float = Field(default=120.0, ge=1, le=3600)
     """Longest pause between two looks at one job, in seconds: bounds how late an early end is seen."""
 
+    settle_seconds: float = Field(default=300.0, ge=1, le=86400)
+    """How long a copy whose reply was lost may take to show up in the cloud's lists, in seconds. Only after that is
+    another one asked for: where the cloud lists copies only when they are done, set it above the time a copy takes."""
+
+    sweep_seconds: float = Field(default=900.0, ge=0, le=86400)
+    """Pause between two sweeps that look, with one list call per provider, whether the finished copies are still there,
+    in seconds; 0 turns it off."""
+
+    calls_per_second: float = Field(default=10.0, ge=0.1, le=1000)
+    """Budget of calls to the cloud, for each provider: keeps many copies together below the cloud's limit."""
+
     endpoint_allowlist: Annotated[str, AfterValidator(_valid_allowlist)] = DEFAULT_ALLOWLIST
     """Comma-separated hosts that providers may name, as host, *.domain or host:port. A provider's URL gets the cloud's
     password sent to it, so only known clouds are allowed by default. Plain http only works for hosts named in full."""

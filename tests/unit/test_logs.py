@@ -142,7 +142,7 @@ async def test_no_secret_is_logged_even_at_debug(
 async def test_a_tick_tells_its_attempt_and_its_job(capsys: pytest.CaptureFixture[str]) -> None:
     configured()
     stage = Stage()
-    await handlers._tick(stage.reconciler, body(), stage.memory)
+    await handlers._step(stage.reconciler.tick, body(), stage.memory)
     told = [line for line in lines(capsys) if line["event"].startswith("attempt 1 was accepted")]
     assert len(told) == 1
     assert (told[0]["namespace"], told[0]["name"], told[0]["attempt"]) == ("team-a", "golden", 1)

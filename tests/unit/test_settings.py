@@ -27,6 +27,9 @@ def test_the_defaults_are_as_designed() -> None:
         "metrics_port": 9090,
         "min_poll_seconds": 2,
         "max_poll_seconds": 120,
+        "settle_seconds": 300,
+        "calls_per_second": 10,
+        "sweep_seconds": 900,
         "endpoint_allowlist": DEFAULT_ALLOWLIST,
     }
 
@@ -41,6 +44,9 @@ GOOD = [
     ("METRICS_PORT", "65535", 65535),
     ("MIN_POLL_SECONDS", "0.1", 0.1),
     ("MAX_POLL_SECONDS", "3600", 3600),
+    ("SETTLE_SECONDS", "1", 1),
+    ("SWEEP_SECONDS", "0", 0),
+    ("CALLS_PER_SECOND", "0.1", 0.1),
     ("ENDPOINT_ALLOWLIST", "127.0.0.1:8774,*.example.com", "127.0.0.1:8774,*.example.com"),
 ]
 BAD = [
@@ -60,6 +66,12 @@ BAD = [
     ("MIN_POLL_SECONDS", "2s", "valid number"),
     ("MAX_POLL_SECONDS", "3601", "less than or equal to 3600"),
     ("MAX_POLL_SECONDS", "inf", "less than or equal to 3600"),
+    ("SETTLE_SECONDS", "0", "greater than or equal to 1"),
+    ("SETTLE_SECONDS", "86401", "less than or equal to 86400"),
+    ("SWEEP_SECONDS", "-1", "greater than or equal to 0"),
+    ("SWEEP_SECONDS", "1d", "valid number"),
+    ("CALLS_PER_SECOND", "0", "greater than or equal to 0.1"),
+    ("CALLS_PER_SECOND", "1001", "less than or equal to 1000"),
     ("ENDPOINT_ALLOWLIST", "https://ims.example.com/x", ""),
     ("ENDPOINT_ALLOWLIST", "*", ""),
 ]

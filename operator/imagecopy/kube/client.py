@@ -7,8 +7,9 @@ Connection, TLS and login are those of ``kubernetes.aio``; its generated classes
 them take 90 MiB of memory, and the five calls below need none.
 """
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -19,11 +20,12 @@ from kubernetes.aio.client.exceptions import ApiException
 from imagecopy.api.base import GROUP, VERSION
 from imagecopy.api.imagecopy import ImageCopyStatus
 from imagecopy.kube.errors import Conflict, KubeError, Missing, Refused, Unavailable
-from imagecopy.kube.objects import Snapshot, merge_patch
+from imagecopy.kube.objects import Snapshot, Unreadable, merge_patch
 
 FIELD_MANAGER: Final = "imagecopy-operator"
 IMAGE_COPIES: Final = "imagecopies"
 CALL_SECONDS: Final = 10.0
+PAGE_SIZE: Final = 500
 
 _GROUP_PATH: Final = f"/apis/{GROUP}/{VERSION}"
 _KINDS: Final[Mapping[int, type[KubeError]]] = {
@@ -56,6 +58,24 @@ class KubeClient:
             Unreadable: it does not fit our models.
         """
         return Snapshot.parse(await self.custom_object(IMAGE_COPIES, name, namespace))
+
+    async def image_copies(self, namespace: str | None = None) -> AsyncIterator[Snapshot]:
+        """Yield all ImageCopies, of one namespace or of all; what does not fit our models is left out.
+
+        Raises:
+            KubeError: see :mod:`imagecopy.kube.errors`.
+        """
+        where = "" if namespace is None else f"/namespaces/{quote(namespace)}"
+        query = {"limit": str(PAGE_SIZE)}
+        while True:
+            page = await self._send("GET", f"{_GROUP_PATH}{where}/{IMAGE_COPIES}", query)
+            for item in page["items"]:
+                with contextlib.suppress(Unreadable):
+                    yield Snapshot.parse(item)
+            following = page["metadata"].get("continue")
+            if not following:
+                return
+            query["continue"] = following
 
     async def write_status(self, known: Snapshot, status: ImageCopyStatus) -> Snapshot:
         """Turn the status that we know into ``status``, if the object is still as we know it.

@@ -23,6 +23,8 @@ class Snapshot:
     uid: str
     resource_version: str
     generation: int
+    created_at: str
+    """RFC 3339 in UTC, which sorts as text."""
     retry_requested_at: str | None
     spec: ImageCopySpec
     status: ImageCopyStatus
@@ -43,6 +45,7 @@ class Snapshot:
                 uid=meta["uid"],
                 resource_version=meta["resourceVersion"],
                 generation=meta.get("generation", 0),
+                created_at=meta.get("creationTimestamp") or "",
                 retry_requested_at=retry[:RETRY_MAX_LENGTH] if retry else None,
                 spec=ImageCopySpec.model_validate(body.get("spec") or {}),
                 status=ImageCopyStatus.model_validate(body.get("status") or {}),

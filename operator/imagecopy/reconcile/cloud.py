@@ -1,37 +1,58 @@
 """What a tick looks at and does in the cloud, in the state machine's words. Nothing in here decides."""
 
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 from imagecopy import ims
 from imagecopy.api.imagecopy import ProviderRef
 from imagecopy.flow.decide import to_follow
+from imagecopy.flow.deletion import DeletionAsked
 from imagecopy.flow.seen import (
+    Cause,
     ImageSeen,
     ImageState,
+    JobSeen,
     NothingSeen,
     PostAccepted,
     PostOutcome,
     PostRejected,
     PostUnknown,
     PreflightSeen,
-    Seen,
     TagsRefused,
     TagsSet,
     TargetSeen,
     TargetsSeen,
+    Trouble,
 )
 from imagecopy.flow.steps import PostCopy, SetTags
 from imagecopy.flow.view import Need, View
 from imagecopy.reconcile import translate
-from imagecopy.reconcile.providers import Unusable
+from imagecopy.reconcile.gate import Closed
+from imagecopy.reconcile.providers import Access, Unusable
+
+Looked = NothingSeen | Trouble | PreflightSeen | TargetsSeen | TargetSeen | JobSeen
+"""What looking can bring."""
+
+
+_HELD_UP: Final = Trouble(Cause.TRANSIENT, "the operator was held up before it could send the copy call, and did not")
 
 
 class ProviderClients(Protocol):
     """Where clients come from; see :class:`imagecopy.reconcile.providers.Providers`."""
 
-    def client(self, namespace: str, ref: ProviderRef) -> AbstractAsyncContextManager[ims.ImsClient]:
-        """Lend the client of a provider, or raise Unusable."""
+    def access(self, namespace: str, ref: ProviderRef) -> AbstractAsyncContextManager[Access]:
+        """Lend a provider, or raise Unusable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Where a slot is needed, and how many there are."""
+
+    id: str
+    slots: int
 
 
 class Cloud:
@@ -40,12 +61,30 @@ class Cloud:
     def __init__(self, providers: ProviderClients) -> None:
         self._providers = providers
 
-    async def look(self, view: View, need: Need) -> Seen:
+    async def project(self, view: View, *, copying: bool = False) -> Project | Trouble:
+        """Return the project that the copy is made in; logs in where that was not done yet, else calls nobody.
+
+        ``copying``: whether a copy call is to follow, for which the gate has to be open.
+        """
+        try:
+            async with self._providers.access(view.namespace, view.spec.provider_ref) as access:
+                try:
+                    if copying:
+                        access.gate.check(copying=True)
+                    return Project(await access.client.project_id(), access.max_concurrent_copies)
+                except Closed as exc:
+                    return _closed(exc)
+        except Unusable as exc:
+            return exc.trouble
+        except ims.ImsError as exc:
+            return translate.trouble(exc, about_source=False)
+
+    async def look(self, view: View, need: Need) -> Looked:
         """Look at what a decision needs. Never raises for a fault of cloud or provider: that is seen, too."""
         if need is Need.NOTHING:
             return NothingSeen()
         try:
-            async with self._providers.client(view.namespace, view.spec.provider_ref) as client:
+            async with self._through(view) as client:
                 match need:
                     case Need.PREFLIGHT:
                         return await self._preflight(client, view)
@@ -60,8 +99,11 @@ class Cloud:
         except ims.ImsError as exc:
             return translate.trouble(exc, about_source=need is Need.PREFLIGHT)
 
-    async def post(self, view: View, order: PostCopy) -> PostOutcome:
-        """POST the copy call once, and say what is known of its outcome."""
+    async def post(self, view: View, order: PostCopy, *, held_up: Callable[[], bool] = lambda: False) -> PostOutcome:
+        """POST the copy call once, and say what is known of its outcome.
+
+        ``held_up`` is asked at the last moment: whether the attempt is so old that others may have given it up.
+        """
         request = ims.CopyRequest(
             name=order.name,
             description=order.description,
@@ -69,10 +111,15 @@ class Cloud:
             enterprise_project_id=order.enterprise_project_id,
         )
         try:
-            async with self._providers.client(view.namespace, view.spec.provider_ref) as client:
+            async with self._through(view, copying=True) as client:
+                if held_up():
+                    raise Unusable(_HELD_UP)
                 accepted = await client.copy_image(order.source_image_id, request)
         except Unusable as exc:
             return PostRejected(order.attempt, exc.trouble)
+        except ims.QuotaExceeded as exc:
+            trouble = translate.trouble(exc, about_source=True)
+            return PostRejected(order.attempt, replace(trouble, message=trouble.message + await self._quota(view)))
         except ims.SurelyNotDone as exc:
             return PostRejected(order.attempt, translate.trouble(exc, about_source=True))
         except ims.ImsError as exc:
@@ -82,7 +129,7 @@ class Cloud:
     async def set_tags(self, view: View, order: SetTags) -> TagsSet | TagsRefused:
         """Make the target's tags as wanted; may be repeated."""
         try:
-            async with self._providers.client(view.namespace, view.spec.provider_ref) as client:
+            async with self._through(view) as client:
                 if order.remove:
                     await client.delete_tags(order.image_id, order.remove)
                 if order.set:
@@ -93,14 +140,66 @@ class Cloud:
             return TagsRefused(order.image_id, translate.trouble(exc, about_source=False))
         return TagsSet(order.image_id)
 
-    async def _preflight(self, client: ims.ImsClient, view: View) -> Seen:
+    async def delete_image(self, view: View, image_id: str) -> DeletionAsked | Trouble:
+        """Ask for the deletion of an image; may be repeated."""
+        try:
+            async with self._through(view) as client:
+                await client.delete_image(image_id)
+        except ims.NotFound:
+            return DeletionAsked(image_id)
+        except Unusable as exc:
+            return exc.trouble
+        except ims.ImsError as exc:
+            return translate.trouble(exc, about_source=False)
+        return DeletionAsked(image_id)
+
+    async def images(self, view: View) -> tuple[ImageSeen, ...] | Trouble:
+        """Return all private images of the provider of this object."""
+        try:
+            async with self._through(view) as client:
+                return tuple(translate.image(image) for image in await client.list_images())
+        except Unusable as exc:
+            return exc.trouble
+        except ims.ImsError as exc:
+            return translate.trouble(exc, about_source=False)
+
+    @asynccontextmanager
+    async def _through(self, view: View, *, copying: bool = False) -> AsyncIterator[ims.ImsClient]:
+        """Lend the client behind its gate, and tell the gate how the call went.
+
+        Raises:
+            Unusable: the provider can't be used, or its gate is closed.
+        """
+        async with self._providers.access(view.namespace, view.spec.provider_ref) as access:
+            try:
+                turn = access.gate.enter(copying=copying)
+            except Closed as exc:
+                raise Unusable(_closed(exc)) from None
+            await asyncio.sleep(turn)
+            try:
+                yield access.client
+            except ims.ImsError as exc:
+                access.gate.failed(exc)
+                raise
+            access.gate.worked(copied=copying)
+
+    async def _quota(self, view: View) -> str:
+        """Return how much of the quota is used, in words for the end of a message; nothing where it can't be told."""
+        try:
+            async with self._through(view) as client:
+                quota = await client.get_quota()
+        except (Unusable, ims.ImsError):
+            return ""
+        return f" ({quota.used} of {quota.limit} images used)"
+
+    async def _preflight(self, client: ims.ImsClient, view: View) -> Looked:
         targets = await self._targets(client, view)
         if to_follow(view, targets) is not None:
             return PreflightSeen(targets, None)
         source = await client.get_image(view.spec.source.image_id)
         return PreflightSeen(targets, translate.image(source))
 
-    async def _job(self, client: ims.ImsClient, view: View) -> Seen:
+    async def _job(self, client: ims.ImsClient, view: View) -> Looked:
         attempt = view.status.attempt
         if attempt is None or attempt.job_id is None:
             return TargetsSeen(await self._targets(client, view))
@@ -113,12 +212,12 @@ class Cloud:
             return TargetsSeen(await self._targets(client, view))
         return seen
 
-    async def _target(self, client: ims.ImsClient, view: View) -> Seen:
-        image_id = view.status.image_id or ""
+    async def _target(self, client: ims.ImsClient, view: View) -> Looked:
+        image_id = view.status.image_id or view.spec.target.adopt_image_id or ""
         found = await client.list_images(image_id=image_id)
         if found:
             return TargetSeen(translate.image(found[0]))
-        return TargetSeen(ImageSeen(image_id, ImageState.DEAD, "not there any more"))
+        return TargetSeen(ImageSeen(image_id, ImageState.ABSENT, "not there any more"))
 
     async def _targets(self, client: ims.ImsClient, view: View) -> tuple[ImageSeen, ...]:
         """Return the images of the target's name that carry our owner mark, oldest first.
@@ -134,3 +233,8 @@ class Cloud:
             if seen.marker and seen.marker.owner == view.owner and (image.derived_from(source) or not told):
                 targets.append(seen)
         return tuple(targets)
+
+
+def _closed(closed: Closed) -> Trouble:
+    """Return the trouble of a gate that is closed: what closed it, and for how long."""
+    return replace(translate.trouble(closed.why, about_source=False), retry_after=closed.seconds)

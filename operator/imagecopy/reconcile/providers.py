@@ -22,6 +22,7 @@ from imagecopy.flow.seen import Cause, Trouble
 from imagecopy.kube.client import KubeClient, Secret
 from imagecopy.kube.errors import KubeError, Missing, Refused
 from imagecopy.reconcile.credentials import BadSecret, password_credentials
+from imagecopy.reconcile.gate import Gate
 
 CHECK_SECONDS: Final = 10.0
 """A provider and its Secret are looked at again after so long ..."""
@@ -53,12 +54,23 @@ class _Lease:
     made_from: _Fingerprint
     secret: str
     """Where its login is from, for people."""
+    max_concurrent_copies: int
     users: int = 0
     replaced: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a tick gets of a provider: its client, the gate before it, and how many copies may run at a time."""
+
+    client: ims.ImsClient
+    gate: Gate
+    max_concurrent_copies: int
+
+
 @dataclass(slots=True)
 class _Entry:
+    gate: Gate
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     lease: _Lease | None = None
     trouble: Trouble | None = None
@@ -74,6 +86,11 @@ class _Provider:
     secret: SecretRef
     version: tuple[str, int]
 
+    @property
+    def where(self) -> str:
+        """The Secret, for people."""
+        return f"{self.secret.namespace}/{self.secret.name}"
+
 
 class Providers:
     """All providers in use, and one client for each."""
@@ -83,10 +100,13 @@ class Providers:
         kube: KubeClient,
         allowlist: ims.Allowlist,
         *,
+        calls_per_second: float = 10.0,
         on_call: ims.OnCall | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``calls_per_second`` is the budget of each provider."""
         self._kube = kube
+        self._calls_per_second = calls_per_second
         self._allowlist = allowlist
         self._on_call = on_call
         self._clock = clock
@@ -100,8 +120,8 @@ class Providers:
         self._entries.clear()
 
     @asynccontextmanager
-    async def client(self, namespace: str, ref: ProviderRef) -> AsyncIterator[ims.ImsClient]:
-        """Lend the client of the provider that an ImageCopy in ``namespace`` refers to.
+    async def access(self, namespace: str, ref: ProviderRef) -> AsyncIterator[Access]:
+        """Lend the provider that an ImageCopy in ``namespace`` refers to.
 
         Raises:
             Unusable: the provider or its Secret is missing or can't work as it is.
@@ -109,10 +129,11 @@ class Providers:
         A refused login, raised from within, comes out naming the Secret.
         """
         key = (ref.kind, "" if ref.kind is ProviderKind.CLUSTER else namespace, ref.name)
-        lease = await self._lease(key)
+        entry = self._entry(key)
+        lease = await self._lease(key, entry)
         lease.users += 1
         try:
-            yield lease.client
+            yield Access(lease.client, entry.gate, lease.max_concurrent_copies)
         except ims.CredentialsInvalid as exc:
             raise type(exc).like(exc, f"{exc.message} (the login is from Secret {lease.secret})") from exc
         finally:
@@ -120,8 +141,13 @@ class Providers:
             if lease.replaced and lease.users == 0:
                 await lease.client.aclose()
 
-    async def _lease(self, key: _Key) -> _Lease:
-        entry = self._entries.setdefault(key, _Entry())
+    def _entry(self, key: _Key) -> _Entry:
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = self._entries[key] = _Entry(Gate(self._clock, self._calls_per_second))
+        return entry
+
+    async def _lease(self, key: _Key, entry: _Entry) -> _Lease:
         async with entry.lock:
             if self._clock() >= entry.check_at:
                 await self._check(key, entry)
@@ -138,7 +164,7 @@ class Providers:
             if entry.lease is None or entry.lease.made_from != made_from:
                 client = self._make(provider, secret)
                 await self._retire(entry)
-                entry.lease = _Lease(client, made_from, f"{provider.secret.namespace}/{provider.secret.name}")
+                entry.lease = _Lease(client, made_from, provider.where, provider.spec.max_concurrent_copies)
         except Unusable as exc:
             await self._retire(entry)
             entry.trouble = exc.trouble
@@ -183,7 +209,7 @@ class Providers:
             raise Unusable(Trouble(Cause.PROVIDER_INVALID, words)) from None
 
     async def _secret(self, provider: _Provider) -> Secret:
-        where = f"{provider.secret.namespace}/{provider.secret.name}"
+        where = provider.where
         try:
             return await self._kube.secret(provider.secret.namespace, provider.secret.name)
         except Missing:
@@ -196,7 +222,7 @@ class Providers:
 
     def _make(self, provider: _Provider, secret: Secret) -> ims.ImsClient:
         spec = provider.spec
-        where = f"{provider.secret.namespace}/{provider.secret.name}"
+        where = provider.where
         given = spec.endpoints
         try:
             known = ims.cloud_endpoints(spec.cloud.value, spec.region) if spec.cloud and spec.region else None

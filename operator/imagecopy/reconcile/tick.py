@@ -11,32 +11,54 @@ The order of it is what makes a copy exactly one:
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import structlog
 
-from imagecopy.flow.decide import decide
+from imagecopy.api.conditions import ConditionType, Reason
+from imagecopy.api.imagecopy import ImageCopyStatus
+from imagecopy.flow.decide import decide, to_follow
 from imagecopy.flow.marker import owner_of
 from imagecopy.flow.pacing import Bounds
-from imagecopy.flow.seen import JobSeen, PostAccepted, PostOutcome, Seen, is_trouble
-from imagecopy.flow.steps import PostCopy, SetTags, Step
-from imagecopy.flow.view import Recent, View, in_flight, needs, prepare
+from imagecopy.flow.seen import (
+    ImageState,
+    JobSeen,
+    PostAccepted,
+    PostOutcome,
+    Seen,
+    SlotsBusy,
+    TargetSeen,
+    TargetsSeen,
+    Trouble,
+    is_trouble,
+)
+from imagecopy.flow.steps import Event, PostCopy, SetTags
+from imagecopy.flow.view import Need, Recent, View, condition, in_flight, needs, occupies_slot, prepare
 from imagecopy.kube import events
 from imagecopy.kube.client import KubeClient
 from imagecopy.kube.errors import Conflict, KubeError, Missing, Refused
 from imagecopy.kube.objects import Snapshot
-from imagecopy.reconcile.cloud import Cloud
+from imagecopy.reconcile.cloud import Cloud, Looked
+from imagecopy.reconcile.slots import UNKNOWN_PROJECT, Slots
 
 _RACES: Final = 3
 """So often a tick starts over when somebody else wrote in between; then it waits its turn."""
 _RACE_PAUSE_SECONDS: Final = 1.0
+_SEND_SECONDS: Final = 30.0
+"""An attempt is sent so soon after it was decided on, or a quarter of the settle window if that is less, or never."""
 _STORE_PAUSES_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
 """Pauses while a status can't be stored."""
 
+_TURN_SECONDS: Final = 60.0
+"""An object that waits for a slot looks around so often, whether it was woken or not."""
+
 _T = TypeVar("_T")
+_Work = Callable[[Snapshot, "Memory"], Awaitable[float | None]]
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -51,6 +73,14 @@ class Memory:
     """What a POST brought and is not stored yet."""
     recent: Recent = field(default_factory=Recent)
     store_failures: int = 0
+    unresolved_since: float | None = None
+    """Since when, by the monotonic clock, a lost outcome is looked for in vain ..."""
+    unresolved_attempt: int = 0
+    """... and of which attempt: another process may have gone on to the next one."""
+    deletion_asked_at: float | None = None
+    """When, by the monotonic clock, the cloud agreed to delete the image."""
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One tick at a time, also while the object is being deleted."""
 
 
 class Reconciler:
@@ -65,14 +95,24 @@ class Reconciler:
         writer: str,
         bounds: Bounds,
         clock: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+        settle_seconds: float = 300.0,
+        on_event: Callable[[Event], None] | None = None,
     ) -> None:
-        """``installation`` tells clusters apart that share a project, ``writer`` this process from all others."""
+        """``installation`` tells clusters apart that share a project, ``writer`` this process from all others.
+
+        ``settle_seconds``: how long a copy whose reply was lost may take to show up. ``on_event`` is for metrics.
+        """
+        self.cloud = cloud
+        self.clock = clock
+        self.monotonic = monotonic
+        self.slots = Slots()
+        self._settle_seconds = settle_seconds
+        self._on_event = on_event
         self._kube = kube
-        self._cloud = cloud
         self._installation = installation
         self._writer = writer
         self._bounds = bounds
-        self._clock = clock
         self._unbroken: set[asyncio.Task[Any]] = set()
 
     async def tick(self, seen: Snapshot, memory: Memory) -> float | None:
@@ -80,16 +120,23 @@ class Reconciler:
 
         Returns the seconds until the next tick, or None when there is nothing to do until someone edits the object.
         """
+        async with memory.lock:
+            return await self.persisting(seen, memory, self._advance)
+
+    async def persisting(self, seen: Snapshot, memory: Memory, step: _Work) -> float | None:
+        """Do one step on the freshest object, starting over where somebody else wrote in between.
+
+        Returns what the step returns, or a pause where its status could not be stored; None if the object is gone.
+        """
         known = memory.stored
-        now_known = seen if known is None or known.uid != seen.uid or seen.is_newer_than(known) else known
+        fresh = seen if known is None or known.uid != seen.uid or seen.is_newer_than(known) else known
         try:
             for _ in range(_RACES):
                 try:
-                    return await self._advance(now_known, memory)
+                    return await step(fresh, memory)
                 except Conflict:
-                    now_known = await self._kube.image_copy(seen.namespace, seen.name)
-                    memory.stored = now_known
-                    if now_known.uid != seen.uid:
+                    fresh = memory.stored = await self._kube.image_copy(seen.namespace, seen.name)
+                    if fresh.uid != seen.uid:
                         return None
         except Missing:
             self._gone(memory)
@@ -102,6 +149,13 @@ class Reconciler:
             return self._store_pause(memory)
         return _RACE_PAUSE_SECONDS
 
+    async def refresh(self, namespace: str, name: str, memory: Memory) -> None:
+        """Read the object anew, where no watch brings what becomes of it; a failure leaves it as it was."""
+        try:
+            memory.stored = await self._kube.image_copy(namespace, name)
+        except KubeError as exc:
+            _log.debug("the object can't be read now", error=str(exc))
+
     async def drain(self, seconds: float) -> None:
         """Wait until what must not be broken off is done, at most so long."""
         if self._unbroken:
@@ -109,58 +163,127 @@ class Reconciler:
 
     async def _advance(self, known: Snapshot, memory: Memory) -> float | None:
         if memory.outcome is None and known.is_resting:
+            self.slots.release(known.uid)
             return None
-        now = self._clock()
-        view = prepare(self._view(known, memory), now)
-        seen = memory.outcome or await self._cloud.look(view, needs(view, now))
-        return await self._unbreakable(self._carry_out(known, view, seen, memory))
+        view = prepare(self.view(known, memory), self.clock())
+        need = needs(view, self.clock())
+        waiting = False
+        try:
+            seen: Seen | None = memory.outcome
+            if seen is None and need is Need.PREFLIGHT:
+                seen = await self._admission(known, view)
+                waiting = isinstance(seen, SlotsBusy)
+            if seen is None:
+                seen = await self.look(view, need, memory)
+            return await self.unbreakable(self._carry_out(known, view, seen, memory))
+        finally:
+            if not waiting:
+                await self._settle_slot(view, memory.stored or known, memory)
+
+    async def _admission(self, known: Snapshot, view: View) -> SlotsBusy | Trouble | None:
+        """Return None if the copy may start. Who has been told to wait sleeps here until it may be its turn."""
+        project = await self.cloud.project(view, copying=True)
+        if isinstance(project, Trouble):
+            return project
+        place = (known.created_at, f"{known.namespace}/{known.name}")
+        if self.slots.take(known.uid, project.id, project.slots, place):
+            return None
+        told = condition(view.status, ConditionType.READY)
+        if told is not None and told.reason is Reason.WAITING_FOR_SLOT:
+            await self.slots.turn(known.uid, _TURN_SECONDS)
+            if self.slots.take(known.uid, project.id, project.slots, place):
+                return None
+        return SlotsBusy(project.slots)
+
+    async def _settle_slot(self, view: View, latest: Snapshot, memory: Memory) -> None:
+        if not occupies_slot(latest.status) and memory.outcome is None:
+            self.slots.release(latest.uid)
+        elif not self.slots.holds(latest.uid):
+            project = await self.cloud.project(view)
+            self.slots.hold(latest.uid, UNKNOWN_PROJECT if isinstance(project, Trouble) else project.id)
+
+    async def look(self, view: View, need: Need, memory: Memory) -> Looked:
+        """Look at what is needed, and note for how long an outcome has been looked for in vain."""
+        seen = await self.cloud.look(view, need)
+        number = view.status.attempt.number if view.status.attempt else 0
+        if number != memory.unresolved_attempt:
+            memory.unresolved_attempt, memory.unresolved_since = number, None
+        absent = isinstance(seen, TargetSeen) and seen.target.state is ImageState.ABSENT
+        if absent or (isinstance(seen, TargetsSeen) and to_follow(view, seen.targets) is None):
+            memory.unresolved_since = memory.unresolved_since or self.monotonic()
+        elif not isinstance(seen, Trouble):
+            memory.unresolved_since = None
+        return seen
 
     async def _carry_out(self, known: Snapshot, view: View, seen: Seen, memory: Memory) -> float | None:
         troubled = False
         while True:
-            now = self._clock()
+            now, began = self.clock(), self.monotonic()
             if is_trouble(seen):
                 troubled = True
                 memory.recent = replace(memory.recent, trouble_since=memory.recent.trouble_since or now)
-            step = decide(replace(view, recent=memory.recent), seen, now)
-            known = await self._store(known, step, memory)
+            step = decide(replace(view, recent=self._recent(memory)), seen, now)
+            known = await self.store(known, step.status, step.events, memory, intent=step.act)
             if isinstance(seen, JobSeen) and seen.progress != memory.recent.progress:
                 memory.recent = replace(memory.recent, progress=seen.progress, progress_moved_at=now)
             if step.act is None:
                 if not troubled:
                     memory.recent = replace(memory.recent, trouble_since=None)
                 return step.again
-            view = self._view(known, memory)
-            seen = await self._act(view, step.act, memory)
+            view = self.view(known, memory)
+            seen = await self._act(view, step.act, memory, partial(self._held_up, now, began))
 
-    async def _act(self, view: View, act: PostCopy | SetTags, memory: Memory) -> Seen:
+    def _held_up(self, now: datetime, began: float) -> bool:
+        """Tell whether so much time has passed, by either clock, that another process may have given our attempt up.
+
+        A process can stand still for long at any moment (a suspended machine, a stopped container), and not know it.
+        """
+        passed = max(self.monotonic() - began, (self.clock() - now).total_seconds())
+        return passed > min(_SEND_SECONDS, self._settle_seconds / 4)
+
+    async def _act(self, view: View, act: PostCopy | SetTags, memory: Memory, held_up: Callable[[], bool]) -> Seen:
         if isinstance(act, SetTags):
-            return await self._cloud.set_tags(view, act)
+            return await self.cloud.set_tags(view, act)
         structlog.contextvars.bind_contextvars(attempt=act.attempt.number)
-        memory.outcome = outcome = await self._cloud.post(view, act)
+        memory.outcome = outcome = await self.cloud.post(view, act, held_up=held_up)
         if isinstance(outcome, PostAccepted):
             structlog.contextvars.bind_contextvars(job=outcome.job_id)
         _log.info("the copy call was sent", **_told(outcome))
         return outcome
 
-    async def _store(self, known: Snapshot, step: Step, memory: Memory) -> Snapshot:
-        """Store the step's status if it is another one, then tell its Events."""
-        if step.status != known.status:
-            written = await self._kube.write_status(known, step.status)
-            if isinstance(step.act, PostCopy) and written.status.attempt != step.act.attempt:
+    async def store(
+        self,
+        known: Snapshot,
+        status: ImageCopyStatus,
+        news: tuple[Event, ...],
+        memory: Memory,
+        intent: object = None,
+    ) -> Snapshot:
+        """Store the status if it is another one, then tell the Events, and return the object as it is then.
+
+        Raises:
+            Conflict: somebody else wrote in between, or stored an intent of the same content.
+            KubeError: see :mod:`imagecopy.kube.errors`.
+        """
+        if status != known.status:
+            written = await self._kube.write_status(known, status)
+            if isinstance(intent, PostCopy) and written.status.attempt != intent.attempt:
                 raise Conflict("another process stored this intent")
             if known.status.progress and written.status.progress != known.status.progress:
-                memory.recent = replace(memory.recent, progress_written_at=self._clock())
+                memory.recent = replace(memory.recent, progress_written_at=self.clock())
             known = memory.stored = written
         memory.outcome = None
         memory.store_failures = 0
-        for event in step.events:
+        for event in news:
             level = logging.WARNING if event.type == "Warning" else logging.INFO
             _log.log(level, event.message, reason=event.reason)
+            if self._on_event is not None:
+                self._on_event(event)
             await events.post(self._kube, known, event)
         return known
 
-    def _view(self, known: Snapshot, memory: Memory) -> View:
+    def view(self, known: Snapshot, memory: Memory) -> View:
+        """Return the object as a decision wants it."""
         return View(
             namespace=known.namespace,
             name=known.name,
@@ -171,11 +294,20 @@ class Reconciler:
             spec=known.spec,
             status=known.status,
             retry_requested_at=known.retry_requested_at,
-            recent=memory.recent,
+            recent=self._recent(memory),
             bounds=self._bounds,
+            settle_seconds=self._settle_seconds,
         )
 
-    async def _unbreakable(self, work: Coroutine[Any, Any, _T]) -> _T:
+    def _recent(self, memory: Memory) -> Recent:
+        now, since, asked = self.monotonic(), memory.unresolved_since, memory.deletion_asked_at
+        return replace(
+            memory.recent,
+            unresolved_for=0.0 if since is None else now - since,
+            deletion_asked_for=None if asked is None else now - asked,
+        )
+
+    async def unbreakable(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Run ``work`` to its end even if the tick is cancelled."""
         task = asyncio.create_task(work)
         self._unbroken.add(task)

@@ -20,6 +20,9 @@ _CAUSES: Final[tuple[tuple[type[ims.ImsError], Cause], ...]] = (
     (ims.ImsError, Cause.TRANSIENT),
 )
 
+_ID_LIMIT: Final = 64
+"""Characters of an image id that status holds; anything longer is none."""
+
 _IMAGE_STATES: Final = {
     "active": ImageState.ACTIVE,
     "queued": ImageState.PENDING,
@@ -62,14 +65,15 @@ def image(found: ims.Image) -> ImageSeen:
 
 def job(found: ims.Job) -> JobSeen:
     """Return a job as seen; a failed one with the trouble that its code stands for."""
+    image_id = found.image_id if len(found.image_id or "") <= _ID_LIMIT else None
     if found.state is ims.JobState.SUCCESS:
-        return JobSeen(JobState.SUCCEEDED, found.progress, found.image_id)
+        return JobSeen(JobState.SUCCEEDED, found.progress, image_id)
     if found.state is not ims.JobState.FAIL:
-        return JobSeen(JobState.RUNNING, found.progress, found.image_id)
+        return JobSeen(JobState.RUNNING, found.progress, image_id)
     kind = ims.class_of_code(found.error_code)
     failed = Trouble(
         cause=_cause(kind) if kind else Cause.TRANSIENT,
         message=found.fail_reason or "the cloud gave no reason",
         code=found.error_code,
     )
-    return JobSeen(JobState.FAILED, found.progress, found.image_id, failed)
+    return JobSeen(JobState.FAILED, found.progress, image_id, failed)

@@ -2,32 +2,36 @@
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from imagecopy.api.imagecopy import ImageCopyStatus
+from imagecopy.flow.deletion import DeletionAsked
+from imagecopy.flow.marker import Marker
 from imagecopy.flow.pacing import Bounds
-from imagecopy.flow.seen import NothingSeen, PostAccepted, PostOutcome, Seen, TagsRefused, TagsSet
+from imagecopy.flow.seen import ImageSeen, NothingSeen, PostAccepted, PostOutcome, TagsRefused, TagsSet, Trouble
 from imagecopy.flow.steps import PostCopy, SetTags
 from imagecopy.flow.view import Need, View
 from imagecopy.kube.client import KubeClient, Secret
 from imagecopy.kube.errors import Conflict, KubeError, Missing
 from imagecopy.kube.objects import Snapshot, merge_patch
-from imagecopy.reconcile import Cloud, Memory, Reconciler
-from unit.flow.builders import JOB, SOURCE, T0, TARGET, UID, preflight
+from imagecopy.reconcile import Cloud, Memory, Reconciler, farewell
+from imagecopy.reconcile.cloud import Looked, Project
+from unit.flow.builders import JOB, SOURCE, T0, TARGET, UID, image, preflight, spec
 
 Fault = KubeError | Callable[[], None] | None
 
 
 class Clock:
-    """A clock that goes when it is told to, in both the ways that are asked for."""
+    """A clock that goes when it is told to, in both the ways that are asked for; only the wall's can be set."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.set_by = 0.0
 
     def __call__(self) -> datetime:
-        return T0 + timedelta(seconds=self.seconds)
+        return T0 + timedelta(seconds=self.seconds + self.set_by)
 
     def monotonic(self) -> float:
         return 1000.0 + self.seconds
@@ -147,20 +151,28 @@ class FakeCloud(Cloud):
 
     def __init__(self, log: list[str]) -> None:
         self.log = log
-        self.sees: list[Seen] = [preflight()]
+        self.sees: list[Looked] = [preflight()]
         self.posts: list[PostCopy] = []
         self.tags: list[SetTags] = []
         self.outcome: Callable[[PostCopy], PostOutcome] = lambda order: PostAccepted(order.attempt, JOB, "r-1")
         self.tagged: TagsSet | TagsRefused = TagsSet(TARGET)
         self.during_post: Callable[[], Any] | None = None
+        self.at_project: Project | Trouble = Project("project-1", 5)
+        self.deletes: list[str] = []
+        self.deleted: DeletionAsked | Trouble = DeletionAsked(TARGET)
+        self.during_delete: Callable[[], Any] | None = None
+        self.lists: tuple[ImageSeen, ...] | Trouble = ()
 
-    async def look(self, view: View, need: Need) -> Seen:
+    async def project(self, view: View, *, copying: bool = False) -> Project | Trouble:
+        return self.at_project
+
+    async def look(self, view: View, need: Need) -> Looked:
         self.log.append(f"look {need.name}")
         if need is Need.NOTHING:
             return NothingSeen()
         return self.sees.pop(0) if len(self.sees) > 1 else self.sees[0]
 
-    async def post(self, view: View, order: PostCopy) -> PostOutcome:
+    async def post(self, view: View, order: PostCopy, **_: object) -> PostOutcome:
         self.log.append("POST")
         self.posts.append(order)
         if self.during_post:
@@ -171,6 +183,17 @@ class FakeCloud(Cloud):
         self.log.append("tags")
         self.tags.append(order)
         return self.tagged
+
+    async def delete_image(self, view: View, image_id: str) -> DeletionAsked | Trouble:
+        self.log.append("delete")
+        self.deletes.append(image_id)
+        if self.during_delete:
+            self.during_delete()
+        return self.deleted
+
+    async def images(self, view: View) -> tuple[ImageSeen, ...] | Trouble:
+        self.log.append("list")
+        return self.lists
 
 
 @dataclass
@@ -188,13 +211,32 @@ class Stage:
 
     def process(self, writer: str) -> Reconciler:
         return Reconciler(
-            self.kube, self.cloud, installation="test", writer=writer, bounds=Bounds(), clock=self.clock
+            self.kube, self.cloud, installation="test", writer=writer, bounds=Bounds(),
+            clock=self.clock, monotonic=self.clock.monotonic,
         )  # fmt: skip
 
-    async def tick(self, seconds: float = 0, *seen: Seen) -> float | None:
+    async def tick(self, seconds: float = 0, *seen: Looked) -> float | None:
         """Run a tick so many seconds later, in which the cloud shows ``seen``."""
         self.clock.seconds += seconds
         if seen:
             self.cloud.sees = list(seen)
         watched = self.kube.snapshot if self.kube.object else Snapshot.parse(body())
         return await self.reconciler.tick(watched, self.memory)
+
+    async def leave(self, seconds: float = 0, *seen: Looked) -> float | None:
+        """Run a step of the object's deletion so many seconds later."""
+        self.clock.seconds += seconds
+        if seen:
+            self.cloud.sees = list(seen)
+        watched = self.kube.snapshot if self.kube.object else Snapshot.parse(body())
+        return await farewell(self.reconciler, watched, self.memory)
+
+    def edit(self, **fields: Any) -> None:
+        """Somebody edits the spec."""
+        generation = self.kube.snapshot.generation + 1
+        self.kube.change(spec=spec(**fields).to_wire(), metadata={"generation": generation})
+
+    @property
+    def marked(self) -> ImageSeen:
+        """The image of the last POST, as a list shows it when it is done."""
+        return replace(image(), marker=Marker.find(self.cloud.posts[-1].description))

@@ -1,5 +1,6 @@
 """What a look and an act bring, in the state machine's words."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from imagecopy import ims
 from imagecopy.api.imagecopy import ProviderRef
 from imagecopy.flow.decide import decide
+from imagecopy.flow.deletion import DeletionAsked
 from imagecopy.flow.marker import Marker, token_of
 from imagecopy.flow.seen import (
     Cause,
@@ -28,7 +30,8 @@ from imagecopy.flow.seen import (
 from imagecopy.flow.steps import PostCopy, SetTags
 from imagecopy.flow.view import Need
 from imagecopy.reconcile.cloud import Cloud
-from imagecopy.reconcile.providers import Unusable
+from imagecopy.reconcile.gate import Gate
+from imagecopy.reconcile.providers import Access, Unusable
 from unit.flow.builders import (
     FOREIGN,
     JOB,
@@ -57,6 +60,8 @@ class FakeClient(ims.ImsClient):
         self.source: ims.Image | ims.ImsError = an_image(id=SOURCE, description="")
         self.copied: ims.CopyAccepted | ims.ImsError = ims.CopyAccepted(JOB, "r-1")
         self.tag_error: ims.ImsError | None = None
+        self.quota: ims.Quota | ims.ImsError = ims.Quota(used=50, limit=50)
+        self.deleted: ims.ImsError | None = None
 
     def _answer(self, answer: Any, *call: object) -> Any:
         self.calls.append(call)
@@ -82,6 +87,12 @@ class FakeClient(ims.ImsClient):
     async def delete_tags(self, image_id: str, tags: Any) -> Any:
         return self._answer(None, "delete tags", image_id, tags)
 
+    async def get_quota(self) -> Any:
+        return self._answer(self.quota, "quota")
+
+    async def delete_image(self, image_id: str) -> Any:
+        return self._answer(self.deleted, "delete", image_id)
+
 
 class Lender:
     """Lends the client, or says why not."""
@@ -91,10 +102,10 @@ class Lender:
         self.trouble: Trouble | None = None
 
     @asynccontextmanager
-    async def client(self, namespace: str, ref: ProviderRef) -> AsyncIterator[ims.ImsClient]:
+    async def access(self, namespace: str, ref: ProviderRef) -> AsyncIterator[Access]:
         if self.trouble:
             raise Unusable(self.trouble)
-        yield self._client
+        yield Access(self._client, Gate(time.monotonic, 1000.0), 5)
 
 
 def an_image(**fields: Any) -> ims.Image:
@@ -212,10 +223,10 @@ async def test_a_job_that_does_not_tell_is_looked_up_by_its_image(
     assert [target.id for target in seen.targets] == [TARGET]
 
 
-async def test_a_target_that_is_not_listed_any_more_is_dead(cloud: Cloud, client: FakeClient) -> None:
+async def test_a_target_that_is_not_listed_is_absent(cloud: Cloud, client: FakeClient) -> None:
     seen = await cloud.look(done(), Need.TARGET)
     assert isinstance(seen, TargetSeen)
-    assert (seen.target.id, seen.target.state) == (TARGET, ImageState.DEAD)
+    assert (seen.target.id, seen.target.state) == (TARGET, ImageState.ABSENT)
     assert client.calls == [("images", {"image_id": TARGET})]
 
 
@@ -255,7 +266,6 @@ LEAVES = [
     (ims.CredentialsInvalid, Cause.CREDENTIALS),
     (ims.PermissionDenied, Cause.PERMISSION),
     (ims.Throttled, Cause.THROTTLED),
-    (ims.QuotaExceeded, Cause.QUOTA),
     (ims.NotFound, Cause.SOURCE_MISSING),
     (ims.NotReady, Cause.SOURCE_NOT_READY),
     (ims.TryLater, Cause.TRANSIENT),
@@ -305,3 +315,33 @@ async def test_tags_that_the_cloud_refuses_are_told_of_the_target(
     assert await cloud.set_tags(new(), order) == TagsRefused(TARGET, Trouble(Cause.TRANSIENT, "no such image"))
     lender.trouble = Trouble(Cause.CREDENTIALS, "wrong password")
     assert await cloud.set_tags(new(), order) == TagsRefused(TARGET, lender.trouble)
+
+
+@pytest.mark.parametrize(
+    ("quota", "words"),
+    [(ims.Quota(50, 50), "full (50 of 50 images used)"), (ims.OutcomeUnknown("HTTP 500"), "full")],
+    ids=["told", "not told"],
+)
+async def test_a_quota_that_is_used_up_is_told_in_numbers(
+    cloud: Cloud, client: FakeClient, quota: ims.Quota | ims.ImsError, words: str
+) -> None:
+    client.copied, client.quota = ims.QuotaExceeded("full", code="IMG.0015"), quota
+    outcome = await cloud.post(new(), _order())
+    assert outcome == PostRejected(_order().attempt, Trouble(Cause.QUOTA, words, "IMG.0015"))
+
+
+async def test_an_image_that_is_named_for_adoption_is_looked_at_by_its_id(cloud: Cloud, client: FakeClient) -> None:
+    client.images = [an_image(description="made by hand")]
+    seen = await cloud.look(new(spec(target={"adoptImageID": TARGET})), Need.TARGET)
+    assert isinstance(seen, TargetSeen)
+    assert (seen.target.id, seen.target.marker) == (TARGET, None)
+    assert client.calls == [("images", {"image_id": TARGET})]
+
+
+async def test_a_deletion_may_find_that_the_image_is_gone(cloud: Cloud, client: FakeClient, lender: Lender) -> None:
+    for client.deleted in (None, ims.NotFound("no such image")):
+        assert await cloud.delete_image(done(), TARGET) == DeletionAsked(TARGET)
+    client.deleted = ims.Refused("protected", code="IMG.0089")
+    assert await cloud.delete_image(done(), TARGET) == Trouble(Cause.REFUSED, "protected", "IMG.0089")
+    lender.trouble = Trouble(Cause.PROVIDER_MISSING, "not there")
+    assert await cloud.delete_image(done(), TARGET) is lender.trouble

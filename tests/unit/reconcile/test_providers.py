@@ -59,8 +59,8 @@ async def providers(kube: FakeKube, clock: Clock) -> AsyncIterator[Providers]:
 
 
 async def use(providers: Providers, ref: ProviderRef = CLUSTER) -> ImsClient:
-    async with providers.client("team-a", ref) as client:
-        return client
+    async with providers.access("team-a", ref) as access:
+        return access.client
 
 
 async def trouble(providers: Providers, ref: ProviderRef = CLUSTER) -> Trouble:
@@ -225,9 +225,10 @@ async def test_a_change_brings_another_client(providers: Providers, kube: FakeKu
 async def test_a_client_that_was_replaced_is_closed_when_its_last_user_is_done(
     providers: Providers, kube: FakeKube, clock: Clock
 ) -> None:
-    async with providers.client("team-a", CLUSTER) as client:
-        async with providers.client("team-a", CLUSTER) as same:
-            assert same is client
+    async with providers.access("team-a", CLUSTER) as lent:
+        client = lent.client
+        async with providers.access("team-a", CLUSTER) as again:
+            assert again.client is client
             kube.secrets[SECRET_KEY] = secret("2")
             clock.seconds += CHECK_SECONDS
             assert await use(providers) is not client
@@ -237,7 +238,8 @@ async def test_a_client_that_was_replaced_is_closed_when_its_last_user_is_done(
 
 
 async def test_a_provider_that_is_taken_away_serves_no_more(providers: Providers, kube: FakeKube, clock: Clock) -> None:
-    async with providers.client("team-a", CLUSTER) as client:
+    async with providers.access("team-a", CLUSTER) as lent:
+        client = lent.client
         del kube.others[CLUSTER_KEY]
         clock.seconds += CHECK_SECONDS
         assert (await trouble(providers)).cause is Cause.PROVIDER_MISSING

@@ -12,7 +12,6 @@ from imagecopy.flow.seen import (
     ImageSeen,
     PostAccepted,
     PostUnknown,
-    Seen,
     TargetsSeen,
     Trouble,
 )
@@ -20,6 +19,7 @@ from imagecopy.flow.view import in_flight
 from imagecopy.kube.errors import Conflict, KubeError, Missing, Refused, Unavailable
 from imagecopy.kube.objects import Snapshot
 from imagecopy.reconcile import Memory
+from imagecopy.reconcile.cloud import Looked
 from unit.flow.builders import (
     JOB,
     TARGET,
@@ -99,7 +99,7 @@ async def test_who_loses_the_race_for_the_intent_does_not_post(stage: Stage) -> 
 async def test_two_processes_that_start_at_once_post_once(stage: Stage) -> None:
     stale = stage.kube.snapshot
     ticks = [stage.process(f"pod/{number}").tick(stale, Memory()) for number in range(5)]
-    sees: list[Seen] = [preflight()] * 5
+    sees: list[Looked] = [preflight()] * 5
     stage.cloud.sees = [*sees, running(0.1)]
     await asyncio.gather(*ticks)
     assert len(stage.cloud.posts) == 1

@@ -5,10 +5,10 @@ import pytest
 from imagecopy.flow.seen import (
     Cause,
     ImageState,
-    Seen,
     TagsRefused,
 )
 from imagecopy.kube.errors import Unavailable
+from imagecopy.reconcile.cloud import Looked
 from unit.flow.builders import (
     JOB,
     TAGS,
@@ -53,7 +53,7 @@ async def test_a_look_that_brings_nothing_new_writes_nothing(stage: Stage) -> No
     [trouble(Cause.SOURCE_NOT_READY), preflight(found=source(ImageState.PENDING))],
     ids=["refused as not ready", "seen as not active"],
 )
-async def test_a_source_that_stays_inactive_is_looked_at_less_and_less_often(stage: Stage, seen: Seen) -> None:
+async def test_a_source_that_stays_inactive_is_looked_at_less_and_less_often(stage: Stage, seen: Looked) -> None:
     pauses, pause = [], 0.0
     for _ in range(12):
         pause = await stage.tick(pause, seen) or 0.0

@@ -1,0 +1,104 @@
+"""The sweep: now and then, with one list call per provider, look whether the finished copies are still there.
+
+It costs nothing per object but a look at its status, and writes only where something is wrong. An image that a list
+does not show is looked for by its id, at two sweeps, before it is told as missing.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+
+from imagecopy.api.conditions import ConditionType
+from imagecopy.api.imagecopy import ProviderRef
+from imagecopy.api.provider import ProviderKind
+from imagecopy.flow.seen import ImageSeen, ImageState, Trouble
+from imagecopy.flow.sweep import judge
+from imagecopy.flow.view import Need, View, is_finished, is_true
+from imagecopy.kube.client import KubeClient
+from imagecopy.kube.errors import KubeError
+from imagecopy.kube.objects import Snapshot
+from imagecopy.reconcile.tick import Memory, Reconciler
+
+_BETWEEN_PROVIDERS_SECONDS: Final = 1.0
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class Sweeper:
+    """Sweeps for as long as it runs."""
+
+    def __init__(self, kube: KubeClient, reconciler: Reconciler, namespaces: Iterable[str], seconds: float) -> None:
+        """``namespaces``: the watched ones, none for all. ``seconds``: the pause between two sweeps."""
+        self._kube = kube
+        self._reconciler = reconciler
+        self._namespaces: tuple[str | None, ...] = tuple(namespaces) or (None,)
+        self._seconds = seconds
+        self._absent: set[str] = set()
+
+    async def run(self) -> None:
+        """Sweep until cancelled. The first sweep comes after the first pause: a start is quiet."""
+        while True:
+            await asyncio.sleep(self._seconds)
+            try:
+                await self.sweep()
+            except KubeError as exc:
+                _log.warning("a sweep was given up", error=str(exc))
+            except Exception:
+                _log.exception("a sweep failed; this is a bug, please report it")
+
+    async def sweep(self) -> None:
+        """Look at all finished copies once.
+
+        Raises:
+            KubeError: the objects can't be listed.
+        """
+        groups: dict[tuple[str, ProviderRef], list[Snapshot]] = defaultdict(list)
+        for namespace in self._namespaces:
+            async for copy in self._kube.image_copies(namespace):
+                if copy.status.image_id and _is_ready(copy):
+                    ref = copy.spec.provider_ref
+                    groups["" if ref.kind is ProviderKind.CLUSTER else copy.namespace, ref].append(copy)
+        for copies in groups.values():
+            await self._sweep_provider(copies)
+            await asyncio.sleep(_BETWEEN_PROVIDERS_SECONDS)
+
+    async def _sweep_provider(self, copies: list[Snapshot]) -> None:
+        images = await self._reconciler.cloud.images(self._reconciler.view(copies[0], Memory()))
+        if isinstance(images, Trouble):
+            _log.info("a provider can't be swept now", provider=copies[0].spec.provider_ref.name, error=images.words)
+            return
+        by_id = {image.id: image for image in images}
+        by_owner: dict[str, list[ImageSeen]] = defaultdict(list)
+        for image in images:
+            if image.marker is not None:
+                by_owner[image.marker.owner].append(image)
+        for copy in copies:
+            view = self._reconciler.view(copy, Memory())
+            shown = by_id.get(copy.status.image_id or "")
+            with structlog.contextvars.bound_contextvars(namespace=copy.namespace, name=copy.name):
+                await self._judge(copy, view, shown, tuple(by_owner[view.owner]))
+
+    async def _judge(self, copy: Snapshot, view: View, image: ImageSeen | None, marked: tuple[ImageSeen, ...]) -> None:
+        if image is None:
+            looked = await self._reconciler.cloud.look(view, Need.TARGET)
+            if isinstance(looked, Trouble):
+                return
+            image = getattr(looked, "target", None)
+        absent = image is None or image.state is ImageState.ABSENT
+        if absent and copy.uid not in self._absent:
+            self._absent.add(copy.uid)
+            return
+        if not absent:
+            self._absent.discard(copy.uid)
+        step = judge(view, image, marked, self._reconciler.clock())
+        try:
+            await self._reconciler.store(copy, step.status, step.events, Memory())
+        except KubeError as exc:
+            _log.info("what a sweep found is told by the next one", error=str(exc))
+
+
+def _is_ready(copy: Snapshot) -> bool:
+    return is_finished(copy.status) and is_true(copy.status, ConditionType.READY)
