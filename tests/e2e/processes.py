@@ -107,7 +107,9 @@ class Simulator:
 
     def start(self) -> None:
         """Start it with what it kept; wait until it answers."""
-        options = ("--port", str(self.port), "--copy-seconds", "1", "--state", str(self.state))
+        # Of another seed come other ids: copies of one project share its slots, those of two simulators must not.
+        port = str(self.port)
+        options = ("--port", port, "--seed", port, "--copy-seconds", "1", "--state", str(self.state))
         self._process = Process([_PROGRAMS / "ims-simulator", *options], log=self._log)
         self.config = wait_for(self._answer, f"simulator ready\n{self._process.last_lines()}", _START_SECONDS)
 
@@ -172,6 +174,10 @@ class Simulator:
     def change_image(self, image_id: str, **change: object) -> None:
         """Change an image."""
         self._order("PATCH", f"/images/{image_id}", change)
+
+    def remove_image(self, image_id: str) -> None:
+        """Remove an image behind everyone's back."""
+        self._http.delete(f"/images/{image_id}").raise_for_status()
 
     def told(self) -> str:
         """Return its calls, one per line."""

@@ -70,13 +70,18 @@ def outage(bare_site: Site) -> Iterator[Outage]:
                 lab.cloud.fault(match={"kind": "copy", "body": name}, job={"copy_seconds": seconds})
                 copies[name] = lab.copy(name, providerRef=None)
             copies["waiting"] = lab.copy("waiting", "queued", providerRef=None)
+            departing = lab.copy("departing", providerRef=None, deletionPolicy="Delete")
             copies["early"].until_at_rest("Succeeded")
+            departing.until_phase("Succeeded")
             for name in ("midway", "ending"):
                 copies[name].until(lambda seen: seen.status.get("jobID"), "job id")
             copies["waiting"].until_reason("WaitingForSource")
             lab.cloud.fault(match={"kind": "copy", "body": "accepted"}, when="after", delay_seconds=3)
             copies["accepted"] = lab.copy("accepted", providerRef=None)
             wait_for(lambda: lab.cloud.posts("accepted"), "the copy call under way")
+            lab.cloud.knobs(delete_delay_seconds=_GONE_SECONDS / 2)
+            lab.api.delete(departing.path)
+            wait_for(lambda: lab.cloud.calls("delete"), "the image of a deleted object being deleted")
             plane.stop_apiserver()
             lab.cloud.change_image(lab.cloud.source("queued"), status="active")
             STOP.wait(_GONE_SECONDS)  # the length of the outage is what is tested
@@ -99,6 +104,11 @@ def test_outage_of_the_api_server_loses_and_doubles_no_copy(outage: Outage, name
     assert len(outage.lab.cloud.posts(name)) == 1
     [image] = outage.lab.cloud.copies(name)
     assert outage.ended[name].status["imageID"] == image["id"]
+
+
+def test_deletion_that_the_outage_met_is_carried_on(outage: Outage) -> None:
+    outage.lab.known("departing").wait_gone()
+    assert outage.lab.cloud.copies("departing") == []
 
 
 def test_job_id_that_could_not_be_stored_is_stored_after_the_outage(outage: Outage) -> None:
