@@ -44,6 +44,10 @@ simulator: $(SYNCED) ## Tests of the cloud's simulator
 e2e: controlplane ## End-to-end tests on a real control plane
 	$(RUN)/python -m pytest tests/e2e
 
+.PHONY: chaos
+chaos: controlplane ## Kill the operator at every named point: make chaos SECONDS=1200 SEED=1 (BREAK=... breaks the protocol)
+	@PYTHONPATH=tests $(RUN)/python -m chaos --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED)) $(if $(BREAK),--break $(BREAK))
+
 .PHONY: controlplane
 controlplane: $(SYNCED) ## Get the control plane's programs into the cache (the first time up to 10 minutes)
 	@PYTHONPATH=tests $(RUN)/python -m controlplane binaries --all
