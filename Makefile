@@ -42,7 +42,7 @@ simulator: $(SYNCED) ## Tests of the cloud's simulator
 
 .PHONY: e2e
 e2e: controlplane ## End-to-end tests on a real control plane
-	$(RUN)/python -m pytest tests/e2e
+	$(RUN)/python -m pytest tests/e2e tests/chaos
 
 .PHONY: chaos
 chaos: controlplane ## Kill the operator at every named point: make chaos SECONDS=1200 SEED=1 (BREAK=... breaks the protocol)

@@ -11,11 +11,11 @@ import random
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import kopf
 import structlog
@@ -49,6 +49,8 @@ _UNKNOWN_SECONDS: Final = 60.0
 """So long after the start, a running copy whose provider can't be used counts against every project's slots."""
 _KILLED: Final = 130
 
+_T = TypeVar("_T")
+
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -77,8 +79,10 @@ async def run(settings: Settings) -> None:
         kube = await stack.enter_async_context(_closing(KubeClient(configuration)))
         endpoints = await stack.enter_async_context(_closing(Endpoints()))
         await endpoints.start(settings.health_port, settings.metrics_port)
-        await _check_crds(kube)
-        installation = settings.installation_id or await kube.namespace_uid("kube-system")
+        await _patiently(partial(_check_crds, kube))
+        installation = settings.installation_id or ""
+        if not installation:
+            installation = await _patiently(partial(kube.namespace_uid, "kube-system"))
         providers = await stack.enter_async_context(
             _closing(Providers(kube, settings.allowlist, calls_per_second=settings.calls_per_second, on_call=_on_call))
         )
@@ -92,7 +96,7 @@ async def run(settings: Settings) -> None:
             settle_seconds=settings.settle_seconds,
             on_event=count_event,
         )
-        await _find_running(kube, reconciler, settings.namespaces)
+        await _patiently(partial(_find_running, kube, reconciler, settings.namespaces))
         if settings.sweep_seconds:
             sweeper = Sweeper(kube, reconciler, settings.namespaces, settings.sweep_seconds)
             await stack.enter_async_context(_background(sweeper.run()))
@@ -202,24 +206,32 @@ async def _login(*_: Any, configuration: Configuration, **__: Any) -> kopf.Conne
     )
 
 
-async def _check_crds(kube: KubeClient) -> None:
+async def _patiently(read: Callable[[], Awaitable[_T]]) -> _T:
+    """Read something that a start needs, again and again while the API server can't be used.
+
+    Raises:
+        CannotStart: it could not be for too long.
+    """
     loop = asyncio.get_running_loop()
     until = loop.time() + _START_SECONDS
     for pause in _EndlessBackoffs():
         try:
-            missing = [plural for plural in (IMAGE_COPIES, *PLURALS.values()) if not await kube.is_served(plural)]
+            return await read()
         except KubeError as exc:
             if loop.time() + pause > until:
                 raise CannotStart(f"the API server can't be used: {exc}") from exc
             _log.warning("waiting for the API server", error=str(exc))
             await asyncio.sleep(pause)
-            continue
-        if missing:
-            names = ", ".join(f"{plural}.{GROUP}" for plural in missing)
-            raise CannotStart(
-                f"these CRDs are not installed: {names}. Install them with: kubectl apply --server-side -f crds/"
-            )
-        return
+    raise AssertionError
+
+
+async def _check_crds(kube: KubeClient) -> None:
+    missing = [plural for plural in (IMAGE_COPIES, *PLURALS.values()) if not await kube.is_served(plural)]
+    if missing:
+        names = ", ".join(f"{plural}.{GROUP}" for plural in missing)
+        raise CannotStart(
+            f"these CRDs are not installed: {names}. Install them with: kubectl apply --server-side -f crds/"
+        )
 
 
 async def _find_running(kube: KubeClient, reconciler: Reconciler, namespaces: tuple[str, ...]) -> None:

@@ -1,0 +1,55 @@
+"""The protocol, broken on purpose: what the matrix has to find. Nothing of this is in the product.
+
+Each way is applied to the modules of the process that becomes the operator, see `nursery`.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from imagecopy.flow.seen import ImageSeen, PostOutcome, PostRejected, PostUnknown
+from imagecopy.flow.steps import PostCopy
+from imagecopy.flow.view import View
+from imagecopy.kube.objects import Snapshot
+from imagecopy.reconcile import Cloud, Reconciler
+
+
+def _skip_intent() -> None:
+    """POST without the attempt having been stored."""
+    store = Reconciler.store
+
+    async def stores_all_but_intents(
+        self: Reconciler, known: Snapshot, status: Any, news: Any, memory: Any, intent: object = None
+    ) -> Snapshot:
+        if isinstance(intent, PostCopy):
+            return replace(known, status=known.status.model_copy(update={"attempt": intent.attempt}))
+        return await store(self, known, status, news, memory, intent)
+
+    Reconciler.store = stores_all_but_intents  # type: ignore[method-assign]
+
+
+def _unknown_as_rejected() -> None:
+    """Take a lost reply for a refusal."""
+    post = Cloud.post
+
+    async def knows_everything(self: Cloud, view: View, order: PostCopy, **more: Any) -> PostOutcome:
+        outcome = await post(self, view, order, **more)
+        return PostRejected(outcome.attempt, outcome.trouble) if isinstance(outcome, PostUnknown) else outcome
+
+    Cloud.post = knows_everything  # type: ignore[method-assign]
+
+
+def _no_marker_lookup() -> None:
+    """Never find a copy by its marker."""
+
+    async def finds_nothing(_self: Cloud, _client: object, _view: View) -> tuple[ImageSeen, ...]:
+        return ()
+
+    Cloud._targets = finds_nothing  # type: ignore[assignment, method-assign]
+
+
+WAYS: Final[dict[str, Callable[[], None]]] = {
+    "skip-intent": _skip_intent,
+    "unknown-as-rejected": _unknown_as_rejected,
+    "no-marker-lookup": _no_marker_lookup,
+}
