@@ -24,7 +24,7 @@ _PARTS: Final = (
     ("api-down", 5, ("job-id-lands-late", "terminal-lands-late", "last-finalizer-off")),
     ("none", 1, ("after-job-id", "deletion-in-flight", "last-finalizer-unheard")),
 )
-"""Rounds that take some ten seconds each, all at once: fault, objects, points. In the last but one two operators run."""
+"""Rounds of some ten seconds, all at once: fault, objects, points. In the last but one two operators run."""
 
 
 def _rounds() -> list[Round]:
