@@ -104,25 +104,31 @@ async def run(settings: Settings) -> None:
         kopf.on.login(registry=registry)(partial(_login, configuration=configuration))
         handlers.register(registry, reconciler)
         _log.info("started", version=__version__, installation=installation, namespaces=settings.namespaces or "all")
-        await _operate(registry, settings, endpoints)
+        await _operate(registry, settings, endpoints, reconciler)
         await reconciler.drain(_DRAIN_SECONDS)
         _log.info("stopped")
 
 
-async def _operate(registry: kopf.OperatorRegistry, settings: Settings, endpoints: Endpoints) -> None:
+async def _operate(
+    registry: kopf.OperatorRegistry, settings: Settings, endpoints: Endpoints, reconciler: Reconciler
+) -> None:
     """Let kopf work until a signal says stop.
 
     kopf asks once which resources there are. An API server that has just started, or just got our CRDs, may answer
     without them, and kopf would wait for ever: so it is started anew until it watches.
     """
     stop = asyncio.Event()
-    while not (await _watch(registry, settings, endpoints, stop) or stop.is_set()):
+    while not (await _watch(registry, settings, endpoints, reconciler, stop) or stop.is_set()):
         _log.warning("the API server does not tell of our resources yet; asking again")
         await asyncio.sleep(_SCAN_PAUSE_SECONDS)
 
 
 async def _watch(
-    registry: kopf.OperatorRegistry, settings: Settings, endpoints: Endpoints, stop: asyncio.Event
+    registry: kopf.OperatorRegistry,
+    settings: Settings,
+    endpoints: Endpoints,
+    reconciler: Reconciler,
+    stop: asyncio.Event,
 ) -> bool:
     """Run kopf; return False at once if it found nothing to watch."""
     ended, ready, insights = asyncio.Event(), asyncio.Event(), Insights()
@@ -131,6 +137,9 @@ async def _watch(
     async def pass_on_stop() -> None:
         await stop.wait()
         ended.set()
+        # kopf would wait 7 s for a call that hangs, which is too near to the 10 s that a stop may take.
+        await reconciler.drain(_DRAIN_SECONDS)
+        reconciler.break_off()
 
     async def once_ready() -> None:
         await insights.ready_resources.wait()

@@ -161,6 +161,11 @@ class Reconciler:
         if self._unbroken:
             await asyncio.wait(self._unbroken, timeout=seconds)
 
+    def break_off(self) -> None:
+        """Cancel what is still not done: the next process finds an attempt whose outcome is not known."""
+        for task in self._unbroken:
+            task.cancel()
+
     async def _advance(self, known: Snapshot, memory: Memory) -> float | None:
         if memory.outcome is None and known.is_resting:
             self.slots.release(known.uid)
