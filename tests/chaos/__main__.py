@@ -32,7 +32,11 @@ def main() -> int:
         verbose=asked.verbose,
     )
     say(f"seed {seed}, {options.lanes} lanes{f', broken: {asked.way}' if asked.way else ''}")
-    tally = asyncio.run(run(options, _rounds(asked, options), say))
+    try:
+        tally = asyncio.run(run(options, _rounds(asked, options), say))
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
     report(options, tally)
     return 1 if tally.violations else 0
 

@@ -28,14 +28,14 @@ _PARTS: Final = (
 
 
 def _rounds() -> list[Round]:
-    return [
-        replace(
-            compose(_SEED, number, faults.BY_NAME[fault], [points.BY_NAME[name] for name in names], objects=objects),
-            rivals=number == len(_PARTS) - 2,
-            early="deletion-in-flight" in names,
-        )
-        for number, (fault, objects, names) in enumerate(_PARTS)
-    ]
+    rounds = []
+    for number, (fault, objects, names) in enumerate(_PARTS):
+        wanted = [points.BY_NAME[name] for name in names]
+        round_ = compose(_SEED, number, faults.BY_NAME[fault], wanted, objects=objects)
+        hits = tuple(replace(hit, cold=False) for hit in round_.hits)
+        rivals, early = number == len(_PARTS) - 2, "deletion-in-flight" in names
+        rounds.append(replace(round_, hits=hits, rivals=rivals, early=early))
+    return rounds
 
 
 async def _run(rounds: list[Round], folder: Path, way: str | None = None) -> Tally:
