@@ -191,7 +191,7 @@ def _is_settled(view: View, attempt: Attempt) -> bool:
 
 
 def _accepted(view: View, seen: PostAccepted, now: datetime) -> Step:
-    attempt = seen.attempt.model_copy(update={"job_id": seen.job_id, "request_id": seen.request_id})
+    attempt = seen.with_job
     view = view.having(attempt=attempt, job_id=seen.job_id, progress="0%")
     words = f"attempt {attempt.number} was accepted as job {seen.job_id}"
     return Step(_copying(view, now), FIRST_POLL_SECONDS, (Event(EventType.NORMAL, "Submitted", words),))
@@ -215,12 +215,11 @@ def _rejected(view: View, seen: PostRejected, now: datetime) -> Step:
     trouble = seen.trouble
     view = outcome.attempt_ended(view.having(attempt=seen.attempt), AttemptOutcome.REJECTED, now, trouble)
     view = outcome.with_failure(view, trouble)
-    final = trouble.cause in (Cause.REFUSED, Cause.SOURCE_MISSING)
     rule = HOLDS[trouble.cause]
-    reason = Reason.COPY_FAILED if final else rule.reason
+    reason = Reason.COPY_FAILED if trouble.is_final else rule.reason
     submitted = Aside(ConditionType.SUBMITTED, ConditionStatus.FALSE, reason, trouble.words)
     asides = (submitted, *outcome.asides(trouble, reason))
-    if final:
+    if trouble.is_final:
         return fail(view, now, reason, trouble.words, *asides)
     in_a_row = 0
     for ended in reversed(view.status.attempts):

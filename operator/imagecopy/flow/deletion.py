@@ -92,8 +92,9 @@ def decide_deletion(view: View, seen: Seen, now: datetime) -> Farewell:
         case NothingSeen():
             return _let_go(view, ())
         case PostAccepted():
-            attempt = seen.attempt.model_copy(update={"job_id": seen.job_id, "request_id": seen.request_id})
-            return _wait(view.having(attempt=attempt, job_id=seen.job_id), now, "the copy is still being made", 2.0)
+            return _wait(
+                view.having(attempt=seen.with_job, job_id=seen.job_id), now, "the copy is still being made", 2.0
+            )
         case PostUnknown():
             return _wait(view.having(attempt=seen.attempt), now, "the outcome of the copy call is not known", 2.0)
         case PostRejected():

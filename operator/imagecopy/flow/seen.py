@@ -50,6 +50,11 @@ class Trouble:
         """Code and message, as people look for them."""
         return f"{self.code}: {self.message}" if self.code else self.message
 
+    @property
+    def is_final(self) -> bool:
+        """Whether another attempt can't help."""
+        return self.cause in (Cause.REFUSED, Cause.SOURCE_MISSING)
+
 
 class ImageState(Enum):
     """The state of an image, as far as a copy is concerned."""
@@ -139,6 +144,11 @@ class PostAccepted:
     """The attempt as its intent was written."""
     job_id: str
     request_id: str | None
+
+    @property
+    def with_job(self) -> Attempt:
+        """The attempt as it is to be stored now."""
+        return self.attempt.model_copy(update={"job_id": self.job_id, "request_id": self.request_id})
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ def give_up_attempt(view: View, now: datetime, how: AttemptOutcome, trouble: Tro
     view = outcome.with_failure(outcome.attempt_ended(view, how, now, trouble), trouble)
     view = view.having(failed_jobs=failures, image_id=None, progress=None)
     words = f"attempt {number} failed: {trouble.words}"
-    if trouble.cause in (Cause.REFUSED, Cause.SOURCE_MISSING):
+    if trouble.is_final:
         return fail(view, now, Reason.COPY_FAILED, words)
     if failures > view.spec.backoff_limit:
         return fail(view, now, Reason.COPY_FAILED, f"{words} (spec.backoffLimit {view.spec.backoff_limit} is used up)")
