@@ -34,11 +34,11 @@ test: lint unit simulator e2e ## Lint, types, unit, simulator and end-to-end tes
 
 .PHONY: unit
 unit: $(SYNCED) ## Unit tests
-	$(RUN)/python -m pytest tests/unit
+	$(RUN)/python -m pytest -n auto tests/unit
 
 .PHONY: simulator
 simulator: $(SYNCED) ## Tests of the cloud's simulator
-	$(RUN)/python -m pytest tests/simulator
+	$(RUN)/python -m pytest -n auto tests/simulator
 
 .PHONY: e2e
 e2e: controlplane ## End-to-end tests on a real control plane

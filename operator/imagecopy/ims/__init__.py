@@ -32,7 +32,7 @@ from imagecopy.ims.errors import (
 )
 from imagecopy.ims.login import PasswordCredentials, Session, TokenSession
 from imagecopy.ims.models import CopyAccepted, CopyRequest, Image, Job, JobState, Quota
-from imagecopy.ims.wire import CallRecord, OnCall, Timeouts, ssl_context
+from imagecopy.ims.wire import CallRecord, OnCall, Timeouts, Wire, ssl_context
 
 __all__ = [
     "DEFAULT_ALLOWLIST",
@@ -71,6 +71,7 @@ __all__ = [
     "TokenSession",
     "TryLater",
     "Unreachable",
+    "Wire",
     "class_of_code",
     "classify",
     "cloud_endpoints",

@@ -9,15 +9,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass
-from ssl import SSLContext
 
 import httpx
 
 from imagecopy.ims.classify import Call, classify
-from imagecopy.ims.endpoints import Allowlist
 from imagecopy.ims.errors import CredentialsInvalid, ImsError, OutcomeUnknown, TryLater
 from imagecopy.ims.login import PasswordCredentials, Session, TokenSession, login_body, parse_login
-from imagecopy.ims.wire import OnCall, Timeouts, exchange, json_of, one_shot_client, recorded, request_id
+from imagecopy.ims.wire import Wire, exchange, json_of, recorded, request_id
 
 Clock = Callable[[], float]
 """Seconds that only go forward."""
@@ -70,30 +68,23 @@ class PasswordTokenAuth(ImsAuth):
         self,
         iam_endpoint: str,
         credentials: PasswordCredentials,
+        wire: Wire,
         *,
-        allowlist: Allowlist,
         region: str | None = None,
-        timeouts: Timeouts | None = None,
-        context: SSLContext | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        on_call: OnCall | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         """Prepare; nothing is sent before the first call.
 
         ``region`` picks the endpoint of a catalogue that has several, and names the project when the credentials
-        don't. ``context`` is from :func:`imagecopy.ims.ssl_context`. ``transport`` is for tests.
+        don't.
 
         Raises:
             EndpointNotAllowed: the allowlist forbids ``iam_endpoint``.
         """
-        self._endpoint = allowlist.endpoint(iam_endpoint)
+        self._endpoint = wire.allowlist.endpoint(iam_endpoint)
         self._credentials = credentials
+        self._wire = wire
         self._region = region
-        self._timeouts = timeouts or Timeouts()
-        self._context = context
-        self._transport = transport
-        self._on_call = on_call
         self._clock = clock
         self._lock = asyncio.Lock()
         self._held: _Held | None = None
@@ -170,14 +161,12 @@ class PasswordTokenAuth(ImsAuth):
 
     async def _ask(self) -> TokenSession:
         body = login_body(self._credentials, self._region)
-        with recorded(Call.LOGIN, "POST", _LOGIN_PATH, self._on_call) as recording:
+        with recorded(Call.LOGIN, "POST", _LOGIN_PATH, self._wire.on_call) as recording:
             try:
                 # A client of its own for each login: there is one a day, and so nothing is left to close.
-                async with one_shot_client(
-                    timeouts=self._timeouts, context=self._context, transport=self._transport
-                ) as http:
+                async with self._wire.one_shot_client() as http:
                     request = http.build_request("POST", self._endpoint + _LOGIN_PATH, json=body)
-                    response = await exchange(http, request, timeouts=self._timeouts)
+                    response = await exchange(http, request, timeouts=self._wire.timeouts)
             except OutcomeUnknown as exc:
                 raise TryLater.like(exc, f"login: {exc.message}") from exc
             recording.response = response

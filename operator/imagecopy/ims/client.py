@@ -6,7 +6,6 @@ calls looks again by itself. :meth:`ImsClient.copy_image` alone can't be repeate
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from ssl import SSLContext
 from typing import Self, TypeVar
 from urllib.parse import quote
 
@@ -14,22 +13,11 @@ import httpx
 
 from imagecopy.ims.auth import ImsAuth
 from imagecopy.ims.classify import Call, classify, is_api_missing
-from imagecopy.ims.endpoints import Allowlist
 from imagecopy.ims.errors import Misconfigured, OutcomeUnknown, Refused, SurelyNotDone
 from imagecopy.ims.lenient import as_dict, as_list, as_str
 from imagecopy.ims.login import Session
 from imagecopy.ims.models import CopyAccepted, CopyRequest, Image, Job, Malformed, Quota
-from imagecopy.ims.wire import (
-    OnCall,
-    Timeouts,
-    exchange,
-    http_client,
-    json_of,
-    one_shot_client,
-    recorded,
-    request_id,
-    unusable,
-)
+from imagecopy.ims.wire import Wire, exchange, json_of, recorded, request_id, unusable
 
 _PAGE_SIZE = 200
 _MAX_PAGES = 50
@@ -48,38 +36,27 @@ class ImsClient:
     def __init__(
         self,
         auth: ImsAuth,
+        wire: Wire,
         *,
         ims_endpoint: str | None = None,
         project_id: str | None = None,
-        allowlist: Allowlist,
-        timeouts: Timeouts | None = None,
         max_connections: int = 10,
-        context: SSLContext | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        on_call: OnCall | None = None,
     ) -> None:
         """Prepare; nothing is sent before the first call.
 
         Without ``ims_endpoint``, the endpoint is from the login's catalogue. ``project_id`` is for checking: it
-        must be the login's. ``context`` is from :func:`imagecopy.ims.ssl_context`. ``transport`` is for tests and
-        has to survive being closed.
+        must be the login's.
 
         Raises:
             EndpointNotAllowed: the allowlist forbids ``ims_endpoint``.
             Misconfigured: the CA bundle is no good.
         """
         self._auth = auth
-        self._allowlist = allowlist
-        self._endpoint = allowlist.endpoint(ims_endpoint) if ims_endpoint else None
+        self._wire = wire
+        self._endpoint = wire.allowlist.endpoint(ims_endpoint) if ims_endpoint else None
         self._project_id = project_id
-        self._timeouts = timeouts or Timeouts()
-        self._context = context
-        self._transport = transport
-        self._on_call = on_call
         self._progress_url_first = False
-        self._http = http_client(
-            timeouts=self._timeouts, context=context, transport=transport, max_connections=max_connections
-        )
+        self._http = wire.client(max_connections=max_connections)
 
     async def __aenter__(self) -> Self:
         return self
@@ -257,14 +234,13 @@ class ImsClient:
         """
         base = await self._base()
         request = self._http.build_request(method, base + path, params=params, json=body)
-        with recorded(call, method, path, self._on_call) as recording:
+        timeouts = self._wire.timeouts
+        with recorded(call, method, path, self._wire.on_call) as recording:
             if fresh_connection:
-                async with one_shot_client(
-                    timeouts=self._timeouts, context=self._context, transport=self._transport
-                ) as http:
-                    response = await exchange(http, request, timeouts=self._timeouts, auth=self._auth)
+                async with self._wire.one_shot_client() as http:
+                    response = await exchange(http, request, timeouts=timeouts, auth=self._auth)
             else:
-                response = await exchange(self._http, request, timeouts=self._timeouts, auth=self._auth)
+                response = await exchange(self._http, request, timeouts=timeouts, auth=self._auth)
             recording.response = response
             if not response.is_success:
                 raise classify(call, response.status_code, response.headers, response.content)
@@ -284,7 +260,7 @@ class ImsClient:
             return self._endpoint
         if session.ims_endpoint is None:
             raise Misconfigured("the login's catalogue has no image service: give the IMS endpoint")
-        return self._allowlist.endpoint(session.ims_endpoint)
+        return self._wire.allowlist.endpoint(session.ims_endpoint)
 
 
 def _parsed(call: Call, response: httpx.Response, parse: Callable[[object], _T]) -> _T:

@@ -18,6 +18,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 import httpx
 
 from imagecopy.ims.classify import Call, clean, request_id_of, words_of
+from imagecopy.ims.endpoints import Allowlist
 from imagecopy.ims.errors import ImsError, Misconfigured, OutcomeUnknown, TryLater, Unreachable
 
 MAX_REPLY_BYTES = 2 * 1024 * 1024
@@ -124,45 +125,48 @@ def ssl_context(ca_bundle: str | None = None) -> ssl.SSLContext:
         raise Misconfigured(f"the CA bundle can't be read as PEM certificates: {clean(str(exc))}") from None
 
 
-def http_client(
-    *,
-    timeouts: Timeouts,
-    context: ssl.SSLContext | None = None,
-    transport: httpx.AsyncBaseTransport | None = None,
-    max_connections: int = 10,
-    keepalive_seconds: float = 15.0,
-) -> httpx.AsyncClient:
-    """Return a client with our rules. Proxies come from the environment, unless ``transport`` takes their place."""
-    return httpx.AsyncClient(
-        verify=context or ssl_context(),
-        transport=transport,
-        timeout=timeouts.httpx(),
-        limits=httpx.Limits(
-            max_connections=max_connections,
-            max_keepalive_connections=max_connections,
-            keepalive_expiry=keepalive_seconds,
-        ),
-        follow_redirects=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "imagecopy-operator"},
-        event_hooks={"response": [_bound]},
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wire:
+    """How a cloud is reached: which hosts, how long to wait, whom to trust, and who hears of each call.
 
+    ``context`` is from :func:`ssl_context`. ``transport`` is for tests and has to survive being closed.
+    """
 
-@asynccontextmanager
-async def one_shot_client(
-    *, timeouts: Timeouts, context: ssl.SSLContext | None = None, transport: httpx.AsyncBaseTransport | None = None
-) -> AsyncIterator[httpx.AsyncClient]:
-    """Lend a client for one request over a connection of its own."""
-    http = http_client(timeouts=timeouts, context=context, transport=transport, max_connections=1)
-    try:
-        yield http
-    finally:
+    allowlist: Allowlist
+    timeouts: Timeouts = Timeouts()
+    context: ssl.SSLContext | None = None
+    transport: httpx.AsyncBaseTransport | None = None
+    on_call: OnCall | None = None
+
+    def client(self, *, max_connections: int = 10, keepalive_seconds: float = 15.0) -> httpx.AsyncClient:
+        """Return a client with our rules. Proxies are from the environment, unless ``transport`` takes their place."""
+        return httpx.AsyncClient(
+            verify=self.context or ssl_context(),
+            transport=self.transport,
+            timeout=self.timeouts.httpx(),
+            limits=httpx.Limits(
+                max_connections=max_connections,
+                max_keepalive_connections=max_connections,
+                keepalive_expiry=keepalive_seconds,
+            ),
+            follow_redirects=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "imagecopy-operator"},
+            event_hooks={"response": [_bound]},
+        )
+
+    @asynccontextmanager
+    async def one_shot_client(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Lend a client for one request over a connection of its own."""
+        http = self.client(max_connections=1)
         try:
-            await http.aclose()
-        except Exception:
-            # The reply is read by now, and may have the only word of a job.
-            _log.debug("closing a connection failed", exc_info=True)
+            yield http
+        finally:
+            try:
+                await http.aclose()
+            except Exception:
+                # The reply is read by now, and may have the only word of a job.
+                _log.debug("closing a connection failed", exc_info=True)
 
 
 async def exchange(

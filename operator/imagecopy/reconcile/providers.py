@@ -107,8 +107,7 @@ class Providers:
         """``calls_per_second`` is the budget of each provider."""
         self._kube = kube
         self._calls_per_second = calls_per_second
-        self._allowlist = allowlist
-        self._on_call = on_call
+        self._wire = ims.Wire(allowlist=allowlist, on_call=on_call)
         self._clock = clock
         self._entries: dict[_Key, _Entry] = {}
 
@@ -232,16 +231,14 @@ class Providers:
             auth = ims.PasswordTokenAuth(
                 iam,
                 password_credentials(where, secret.data, spec.project_id, spec.region),
-                allowlist=self._allowlist,
+                self._wire,
                 region=spec.region,
-                on_call=self._on_call,
             )
             return ims.ImsClient(
                 auth,
+                self._wire,
                 ims_endpoint=(given.ims if given else None) or (known.ims if known else None),
                 project_id=spec.project_id,
-                allowlist=self._allowlist,
-                on_call=self._on_call,
             )
         except (BadSecret, ims.ImsError, ValueError) as exc:
             words = exc.message if isinstance(exc, ims.ImsError) else str(exc)

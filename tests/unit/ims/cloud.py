@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from imagecopy.ims import Allowlist, CallRecord, ImsClient, PasswordCredentials, PasswordTokenAuth
+from imagecopy.ims import Allowlist, CallRecord, ImsAuth, ImsClient, PasswordCredentials, PasswordTokenAuth, Wire
 
 IAM = "https://iam.eu-de.otc.t-systems.com"
 IMS = "https://ims.eu-de.otc.t-systems.com"
@@ -88,21 +88,31 @@ class Cloud:
     def transport(self) -> httpx.MockTransport:
         return httpx.MockTransport(self.handle)
 
-    def auth(self, **options: Any) -> PasswordTokenAuth:
-        options.setdefault("allowlist", Allowlist.default())
+    def wire(self, **options: Any) -> Wire:
+        usual = {"allowlist": Allowlist.default(), "transport": self.transport, "on_call": self.records.append}
+        return Wire(**{**usual, **options})
+
+    def auth(
+        self,
+        *,
+        iam_endpoint: str = IAM,
+        login: PasswordCredentials | None = None,
+        region: str | None = None,
+        **wire: Any,
+    ) -> PasswordTokenAuth:
         return PasswordTokenAuth(
-            options.pop("iam_endpoint", IAM),
-            options.pop("credentials", credentials()),
-            transport=self.transport,
-            clock=self.clock,
-            on_call=self.records.append,
-            **options,
+            iam_endpoint, login or credentials(), self.wire(**wire), region=region, clock=self.clock
         )
 
-    def client(self, **options: Any) -> ImsClient:
-        options.setdefault("allowlist", Allowlist.default())
-        auth = options.pop("auth", None) or self.auth()
-        return ImsClient(auth, transport=self.transport, on_call=self.records.append, **options)
+    def client(
+        self,
+        *,
+        auth: ImsAuth | None = None,
+        ims_endpoint: str | None = None,
+        project_id: str | None = None,
+        **wire: Any,
+    ) -> ImsClient:
+        return ImsClient(auth or self.auth(), self.wire(**wire), ims_endpoint=ims_endpoint, project_id=project_id)
 
     def body(self, index: int = -1) -> Any:
         return json.loads(self.requests[index].content)

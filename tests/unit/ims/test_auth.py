@@ -46,13 +46,13 @@ async def test_the_login_is_as_the_reference_says(cloud: Cloud) -> None:
 async def test_the_project_is_the_named_one_or_the_regions(
     cloud: Cloud, project: dict[str, str | None], region: str, scope: bytes
 ) -> None:
-    await cloud.auth(credentials=credentials(**project), region=region).session()
+    await cloud.auth(login=credentials(**project), region=region).session()
     assert b'"scope":{"project":' + scope + b"}" in cloud.logins[0].content
 
 
 async def test_without_project_and_region_nothing_is_sent(cloud: Cloud) -> None:
     with pytest.raises(Misconfigured, match="no project"):
-        await cloud.auth(credentials=credentials(project_name=None)).session()
+        await cloud.auth(login=credentials(project_name=None)).session()
     assert cloud.logins == []
 
 

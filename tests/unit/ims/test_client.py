@@ -4,7 +4,6 @@ import httpx
 import pytest
 
 from imagecopy.ims import (
-    Allowlist,
     CallRecord,
     CopyRequest,
     CredentialsInvalid,
@@ -238,8 +237,7 @@ async def test_a_broken_hook_does_not_lose_the_job(cloud: Cloud) -> None:
         raise ValueError("hook")
 
     cloud.answer(ACCEPTED)
-    auth = cloud.auth()
-    async with ImsClient(auth, allowlist=Allowlist.default(), transport=cloud.transport, on_call=broken) as client:
+    async with cloud.client(on_call=broken) as client:
         assert (await client.copy_image(SOURCE, REQUEST)).job_id == JOB
 
 
@@ -249,7 +247,7 @@ async def test_a_connection_that_does_not_close_does_not_lose_the_job(cloud: Clo
             raise OSError("stuck")
 
     cloud.answer(ACCEPTED)
-    client = ImsClient(cloud.auth(), allowlist=Allowlist.default(), transport=Stuck(cloud.handle))
+    client = cloud.client(transport=Stuck(cloud.handle))
     assert (await client.copy_image(SOURCE, REQUEST)).job_id == JOB
 
 

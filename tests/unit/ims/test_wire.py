@@ -28,6 +28,7 @@ from imagecopy.ims import (
     Timeouts,
     TryLater,
     Unreachable,
+    Wire,
     ssl_context,
 )
 from unit.ims.cloud import JOB, PROJECT, credentials
@@ -139,8 +140,8 @@ def client_of(
 ) -> ImsClient:
     endpoint = f"{scheme}://127.0.0.1:{port}"
     allowlist = Allowlist.parse(f"127.0.0.1:{port}")
-    auth = PasswordTokenAuth(endpoint, credentials(), allowlist=allowlist, timeouts=limits, context=context)
-    return ImsClient(auth, ims_endpoint=endpoint, allowlist=allowlist, timeouts=limits, context=context)
+    wire = Wire(allowlist=allowlist, timeouts=limits or Timeouts(), context=context)
+    return ImsClient(PasswordTokenAuth(endpoint, credentials(), wire), wire, ims_endpoint=endpoint)
 
 
 async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
@@ -250,8 +251,8 @@ async def test_an_untrusted_server_gets_nothing_and_a_ca_bundle_makes_it_trusted
 
 
 async def test_a_name_that_does_not_resolve_is_unreachable() -> None:
-    allowlist = Allowlist.parse("nobody.invalid:1")
-    auth = PasswordTokenAuth("https://nobody.invalid:1", credentials(), allowlist=allowlist)
+    wire = Wire(allowlist=Allowlist.parse("nobody.invalid:1"))
+    auth = PasswordTokenAuth("https://nobody.invalid:1", credentials(), wire)
     with pytest.raises(Unreachable, match=r"nobody\.invalid"):
         await auth.session()
 
