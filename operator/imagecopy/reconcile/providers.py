@@ -21,7 +21,7 @@ from imagecopy.api.provider import ClusterImageProviderSpec, ImageProviderSpec, 
 from imagecopy.flow.seen import Cause, Trouble
 from imagecopy.kube.client import KubeClient, Secret
 from imagecopy.kube.errors import KubeError, Missing, Refused
-from imagecopy.reconcile.credentials import BadSecret, password_credentials
+from imagecopy.reconcile.credentials import BadSecret, read_login
 from imagecopy.reconcile.gate import Gate
 
 CHECK_SECONDS: Final = 10.0
@@ -228,12 +228,10 @@ class Providers:
             iam = (given.iam if given else None) or (known.iam if known else None)
             if iam is None:
                 raise BadSecret(f"{provider.named} needs cloud and region, or endpoints.iam")
-            auth = ims.PasswordTokenAuth(
-                iam,
-                password_credentials(where, secret.data, spec.project_id, spec.region),
-                self._wire,
-                region=spec.region,
-            )
+            login = read_login(where, secret.data, project_id=spec.project_id, region=spec.region)
+            for warning in login.warnings:
+                _log.warning("%s", warning)
+            auth = ims.PasswordTokenAuth(iam, login.credentials, self._wire, region=spec.region)
             return ims.ImsClient(
                 auth,
                 self._wire,
