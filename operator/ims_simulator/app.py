@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from pathlib import Path
@@ -19,12 +18,12 @@ from aiohttp import web
 from ims_simulator import control, copies, edits, iam, images, jobs, listing
 from ims_simulator.auth import Throttle, authenticate
 from ims_simulator.calls import Call, shown_body
+from ims_simulator.clock import Clock
 from ims_simulator.context import Context
 from ims_simulator.errors import ApiError, GatewayError, Reply
 from ims_simulator.faults import Fault
 from ims_simulator.knobs import Knobs
-from ims_simulator.seed import DEFAULT_SEED
-from ims_simulator.state import Clock, Cloud
+from ims_simulator.state import Cloud
 
 Handler = Callable[[Context], Reply]
 Sleep = Callable[[float], Awaitable[None]]
@@ -53,16 +52,18 @@ ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
 def create_app(
     *,
     knobs: Knobs | None = None,
-    seed: int = DEFAULT_SEED,
+    edition: str | None = None,
+    seed: int | None = None,
     state_file: Path | None = None,
     clock: Clock = time.time,
+    frozen_at: float | None = None,
     sleep: Sleep = asyncio.sleep,
 ) -> web.Application:
-    """A simulator as a web application; `clock` and `sleep` let tests bring their own time.
+    """A simulator as a web application; `clock` and `sleep` let tests bring their own time, the rest is as in `Cloud`.
 
     Raises: StateFileError.
     """
-    cloud = Cloud(knobs=knobs, seed=seed, state_file=state_file, clock=clock)
+    cloud = Cloud(knobs=knobs, edition=edition, seed=seed, state_file=state_file, clock=clock, frozen_at=frozen_at)
     app = web.Application(client_max_size=MAX_BODY)
     app[control.CLOUD] = cloud
     control.add_routes(app)
@@ -90,7 +91,7 @@ class _Service:
         """An aiohttp handler for calls of one kind; without `handler` the API does not exist."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            raw = await request.read()
+            raw, problem = await _body(request)
             context = self._context(request, kind, raw)
             call = context.call
             self._cloud.calls.begin(call)
@@ -102,7 +103,7 @@ class _Service:
             replaced = fault is not None and (fault.spec.cut or fault.spec.reply is not None)
             if fault is not None and replaced and fault.spec.when == "before":
                 return self._struck(request, context, fault)
-            reply = self._carry_out(context, kind, handler)
+            reply = self._carry_out(context, kind, handler, problem)
             if fault is not None and fault.spec.when == "after":
                 await self._sleep(fault.spec.delay_seconds)
                 if replaced:
@@ -112,15 +113,15 @@ class _Service:
         return handle
 
     def _context(self, request: web.Request, kind: str, raw: bytes) -> Context:
-        now = self._cloud.clock()
+        now, sequence = self._cloud.clock(), self._cloud.calls.last_sequence + 1
         call = Call(
-            sequence=self._cloud.calls.last_sequence + 1,
+            sequence=sequence,
             time=now,
             method=request.method,
             path=request.path,
             query=request.query_string,
             kind=kind,
-            request_id=uuid.uuid4().hex,
+            request_id=self._cloud.ids.hex(sequence, "request"),
             body=shown_body(raw),
             image_id=request.match_info.get("image_id"),
         )
@@ -137,10 +138,12 @@ class _Service:
             call=call,
         )
 
-    def _carry_out(self, context: Context, kind: str, handler: Handler | None) -> Reply:
+    def _carry_out(self, context: Context, kind: str, handler: Handler | None, problem: ApiError | None) -> Reply:
         cloud = self._cloud
         context.now = cloud.clock()
         try:
+            if problem is not None:
+                raise problem
             if handler is None:
                 raise GatewayError(404, "0101")
             if kind != "token":
@@ -163,11 +166,9 @@ class _Service:
 
     def _answer(self, context: Context, reply: Reply) -> web.Response:
         self._cloud.calls.finish(context.call, reply.status)
-        headers = {
-            "X-Request-Id": context.call.request_id,
-            "Date": formatdate(self._cloud.clock(), usegmt=True),
-            **reply.headers,
-        }
+        headers = {"Date": formatdate(self._cloud.clock(), usegmt=True), **reply.headers}
+        if context.call.kind == "token" or _has_request_id(reply, self._cloud.knobs):
+            headers.setdefault("X-Request-Id", context.call.request_id)
         if context.call.kind == "token":
             headers["X-IAM-Trace-Id"] = f"token_{context.call.request_id}"
         if reply.text is not None:
@@ -177,3 +178,19 @@ class _Service:
         body = json.dumps(reply.body, ensure_ascii=False).encode()
         headers["Content-Type"] = reply.content_type
         return web.Response(status=reply.status, body=body, headers=headers)
+
+
+async def _body(request: web.Request) -> tuple[bytes, ApiError | None]:
+    """The body; or nothing, and what the gateway says of one that is too large."""
+    try:
+        return await request.read(), None
+    except web.HTTPRequestEntityTooLarge:
+        return b"", GatewayError(413, "0201", "Request entity too large.")
+
+
+def _has_request_id(reply: Reply, knobs: Knobs) -> bool:
+    if knobs.request_id_header == "all":
+        return True
+    if knobs.request_id_header == "errors":
+        return reply.status >= 400
+    return isinstance(reply.body, dict) and "request_id" in reply.body

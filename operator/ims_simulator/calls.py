@@ -7,6 +7,7 @@ are carried out.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterator
 
@@ -46,6 +47,8 @@ class CallLog:
         self._calls: deque[Call] = deque(maxlen=kept)
         self._loaded: dict[int, Call] = {}
         self.last_sequence = 0
+        self.last_time = 0.0
+        """When the last call of the state file came."""
 
     def begin(self, call: Call) -> None:
         """A request has arrived."""
@@ -65,7 +68,12 @@ class CallLog:
 
     def find(self, kind: str | None, since: int) -> list[Call]:
         """Calls after sequence number `since`, of one kind if given."""
-        return [call for call in self._calls if call.sequence > since and kind in (None, call.kind)]
+        found = [
+            call
+            for call in itertools.takewhile(lambda call: call.sequence > since, reversed(self._calls))
+            if kind in (None, call.kind)
+        ]
+        return found[::-1]
 
     def clear(self) -> int:
         """Forget all calls; the count goes on. Returns how many there were."""
@@ -89,6 +97,7 @@ class CallLog:
             return False
         self._loaded[call.sequence] = call
         self.last_sequence = max(self.last_sequence, call.sequence)
+        self.last_time = max(self.last_time, call.time)
         return True
 
     def snapshot(self) -> Iterator[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from aiohttp import web
 
+from ims_simulator import editions
 from ims_simulator.app import create_app
 from ims_simulator.journal import StateFileError
 from ims_simulator.knobs import (
@@ -27,10 +29,12 @@ SHUTDOWN_SECONDS = 1.0
 
 
 class _CommandWithKnobs(click.Command):
-    """Adds the list of knobs to --help."""
+    """Adds the lists of editions and knobs to --help."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)
+        with formatter.section("Editions"):
+            formatter.write_dl(editions.help_lines())
         with formatter.section(f"Knobs (--knob NAME=VALUE, or {ENVIRONMENT_PREFIX}<NAME>)"):
             formatter.write_dl(help_lines())
 
@@ -44,24 +48,57 @@ class _CommandWithKnobs(click.Command):
     type=click.Path(dir_okay=False, path_type=Path),
     help="File that keeps images, jobs, tokens and calls over a restart.",
 )
+@click.option(
+    "--edition",
+    type=click.Choice(list(editions.EDITIONS)),
+    envvar="IMS_SIMULATOR_EDITION",
+    show_envvar=True,
+    help="Behave as one cloud's documentation says; a knob that is set wins. Without it, see the knobs' defaults.",
+)
 @click.option("--knob", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a knob; see below.")
-@click.option("--seed", type=int, default=DEFAULT_SEED, show_default=True, help="All seeded ids follow from it.")
+@click.option(
+    "--seed",
+    type=int,
+    help="Logins and source images follow from it, and when it is given, all other ids too.  "
+    f"[default: those of {DEFAULT_SEED}, other ids random]",
+)
+@click.option(
+    "--frozen-at",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]),
+    metavar="TIME",
+    help="Start with the clock standing still, such as at 2026-09-01T12:00:00Z; POST /_simulator/clock moves it.",
+)
 def main(
-    port: int, copy_seconds: float | None, host: str, state: Path | None, assignments: tuple[str, ...], seed: int
+    port: int,
+    copy_seconds: float | None,
+    host: str,
+    state: Path | None,
+    edition: str | None,
+    assignments: tuple[str, ...],
+    seed: int | None,
+    frozen_at: datetime | None,
 ) -> None:
     """Simulate the image service (IMS) and the token service (IAM) of a Huawei-type cloud.
 
     GET /_simulator/config tells logins, endpoints and source images; GET /_simulator/calls every request it got;
-    POST /_simulator/faults makes things go wrong. A wrong path under /_simulator lists all control endpoints.
+    POST /_simulator/faults makes things go wrong, POST /_simulator/clock makes time go by. A wrong path under
+    /_simulator lists all control endpoints.
     """
     try:
-        knobs = from_assignments(from_environment(Knobs()), list(assignments))
+        preset = apply(Knobs(), editions.EDITIONS[edition].knobs if edition else {})
+        knobs = from_assignments(from_environment(preset), list(assignments))
         if copy_seconds is not None:
             knobs = apply(knobs, {"copy_seconds": copy_seconds})
     except KnobError as error:
         raise click.UsageError(str(error)) from None
     try:
-        app = create_app(knobs=knobs, seed=seed, state_file=state)
+        app = create_app(
+            knobs=knobs,
+            edition=edition,
+            seed=seed,
+            state_file=state,
+            frozen_at=None if frozen_at is None else frozen_at.replace(tzinfo=UTC).timestamp(),
+        )
     except StateFileError as error:
         raise click.ClickException(str(error)) from None
     asyncio.run(_serve(app, host, port))

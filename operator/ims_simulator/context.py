@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from ims_simulator.auth import Caller
 from ims_simulator.calls import Call
-from ims_simulator.errors import ImsError
+from ims_simulator.errors import ImsError, KeystoneError
 from ims_simulator.model import JsonObject, parse_json
 from ims_simulator.state import Cloud
 
@@ -38,10 +38,33 @@ class Context:
             raise RuntimeError("this call is not authenticated")
         return self.authenticated
 
-    def json(self) -> JsonValue:
-        """The body as JSON. Raises: ImsError IMG.0007 (empty), IMG.0001 (malformed)."""
+    @property
+    def content_type(self) -> str:
+        """Media type of the body, without its parameters."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    def new_hex(self, word: str) -> str:
+        """An id of 32 hex digits for something that this call makes."""
+        return self.cloud.ids.hex(self.call.sequence, word)
+
+    def new_uuid(self, word: str) -> str:
+        """A UUID for something that this call makes."""
+        return self.cloud.ids.uuid(self.call.sequence, word)
+
+    def new_text(self, word: str, length: int) -> str:
+        """A token or a secret of so many characters that this call makes."""
+        return self.cloud.ids.text(self.call.sequence, word, length)
+
+    def json(self, *types: str) -> JsonValue:
+        """The body as JSON, sent as application/json or one of `types`.
+
+        Raises: ImsError IMG.0007 (empty), IMG.0001 (malformed); KeystoneError 415.
+        """
         if not self.raw.strip():
             raise ImsError("IMG.0007")
+        allowed = ("application/json", *types)
+        if self.cloud.knobs.content_type == "require" and self.content_type not in allowed:
+            raise KeystoneError(415, f"Content-Type must be {' or '.join(allowed)}.")
         try:
             return parse_json(self.raw)
         except ValueError:

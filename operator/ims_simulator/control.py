@@ -12,6 +12,7 @@ from typing import TypeVar
 from aiohttp import web
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from ims_simulator.clock import ClockError, ClockOrder
 from ims_simulator.faults import Fault, FaultSpec
 from ims_simulator.jobs import job_body
 from ims_simulator.knobs import KnobError, apply
@@ -34,6 +35,8 @@ def add_routes(app: web.Application) -> None:
         ("GET", "/config", show_config),
         ("GET", "/knobs", show_knobs),
         ("PATCH", "/knobs", change_knobs),
+        ("GET", "/clock", show_clock),
+        ("POST", "/clock", set_clock),
         ("GET", "/calls", show_calls),
         ("DELETE", "/calls", clear_calls),
         ("GET", "/faults", show_faults),
@@ -85,6 +88,8 @@ async def show_config(request: web.Request) -> web.Response:
     return _json(
         {
             "seed": accounts.seed,
+            "edition": cloud.edition,
+            "clock": cloud.clock.shown(),
             "region": REGION,
             "domain": {"id": accounts.domain_id, "name": accounts.domain_name},
             "project_id": accounts.project.id,
@@ -119,6 +124,21 @@ async def change_knobs(request: web.Request) -> web.Response:
     except KnobError as error:
         return _problem(400, str(error))
     return _json(cloud.knobs.model_dump(mode="json"))
+
+
+async def show_clock(request: web.Request) -> web.Response:
+    """The cloud's time."""
+    return _json(request.app[CLOUD].clock.shown())
+
+
+async def set_clock(request: web.Request) -> web.Response:
+    """Move the cloud's time forward, or make it stand still: see `clock.ClockOrder`."""
+    order, cloud = await _read(request, ClockOrder), request.app[CLOUD]
+    try:
+        cloud.clock.carry_out(order)
+    except ClockError as error:
+        return _problem(400, str(error))
+    return _json(cloud.clock.shown())
 
 
 async def show_calls(request: web.Request) -> web.Response:
@@ -173,13 +193,14 @@ async def show_images(request: web.Request) -> web.Response:
 async def add_image(request: web.Request) -> web.Response:
     """Add a source image; 201 and its row."""
     order, cloud = await _read(request, NewImage), request.app[CLOUD]
-    image_id = order.image_id()
+    number = cloud.images.last_sequence + 1
+    image_id = str(order.id or cloud.ids.uuid(number, "added image"))
     if cloud.images.get(image_id) is not None:
         return _problem(409, f"there is an image {image_id} already")
     props = base_props(image_id, order.name, order.owner or cloud.accounts.project.id)
     image = Image(
         id=image_id,
-        sequence=cloud.images.last_sequence + 1,
+        sequence=number,
         kind=order.kind,
         props={**props, **order.changes(cloud.clock())},
         members=order.members,

@@ -7,15 +7,13 @@ inherits is inferred from published images; its lineage is `__data_origin` = "im
 
 from __future__ import annotations
 
-import uuid
-
 from ims_simulator.auth import require_change
 from ims_simulator.context import Context
 from ims_simulator.errors import GatewayError, ImsError, Reply
 from ims_simulator.faults import JobFault
 from ims_simulator.model import Image, Job, JsonObject, iso_seconds
 from ims_simulator.seed import REGION, base_props
-from ims_simulator.validate import CopyRequest, check_keys, copy_request, source_image, too_big
+from ims_simulator.validate import CopyRequest, check_keys, check_source, copy_request, find_image
 
 OWN = frozenset(
     {
@@ -40,29 +38,37 @@ OWN = frozenset(
 
 
 def copy_image(context: Context) -> Reply:
-    """Accept a copy: 200 and nothing but the job id. Raises: ImsError."""
+    """Accept a copy: 200 and nothing but the job id. Raises: ImsError, KeystoneError."""
     cloud, caller = context.cloud, context.caller
     require_change(cloud, caller)
     request = copy_request(cloud, context.json_object())
-    source = source_image(cloud, context.params["image_id"], caller, context.now)
-    oversized = too_big(source)
-    if oversized and cloud.knobs.size_limit == "refuse":
-        raise ImsError(cloud.knobs.size_limit_code)
-    check_keys(cloud, source, request.cmk_id)
-    _check_limits(context, request)
+    source = find_image(cloud, context.params["image_id"], caller, context.now)
+    late = _late_refusal(context, request, source)
     struck = cloud.faults.of_job(context.path, context.raw)
     fault = JobFault()
     if struck is not None:
         context.call.fault, fault = struck[0].id, struck[1]
-    elif oversized:
-        fault = JobFault(
-            fail=True, error_code=cloud.knobs.size_limit_code, fail_reason="The image file is larger than allowed."
-        )
+    elif late is not None:
+        fault = JobFault(fail=True, error_code=late.code, fail_reason=late.message)
     job = _new_job(context, request, source, fault)
     image = _new_image(context, request, source, job, fault)
     cloud.put_copy(image, job)
     context.call.job_id, context.call.image_id = job.id, image.id
     return Reply(200, {"job_id": job.id})
+
+
+def _late_refusal(context: Context, request: CopyRequest, source: Image) -> ImsError | None:
+    """Why the job of this copy is to fail, where the knobs say that it is not refused at once. Raises: ImsError."""
+    cloud, knobs = context.cloud, context.cloud.knobs
+    try:
+        check_source(cloud, source, request, context.caller, context.now)
+        check_keys(cloud, source, request.cmk_id)
+        _check_limits(context, request)
+    except ImsError as error:
+        if knobs.late(error.code) or (error.code == knobs.size_limit_code and knobs.size_limit == "job"):
+            return error
+        raise
+    return None
 
 
 def copy_image_safe_mode(context: Context) -> Reply:
@@ -81,7 +87,7 @@ def _check_limits(context: Context, request: CopyRequest) -> None:
     if cloud.quota_used(project_id, now) >= cloud.knobs.quota:
         raise ImsError("IMG.0015")
     if len(cloud.jobs.running(project_id, now)) >= cloud.knobs.max_concurrent:
-        raise ImsError("IMG.0060")
+        raise ImsError(cloud.knobs.concurrent_code)
 
 
 def _new_job(context: Context, request: CopyRequest, source: Image, fault: JobFault) -> Job:
@@ -93,12 +99,12 @@ def _new_job(context: Context, request: CopyRequest, source: Image, fault: JobFa
     elif fault.stuck:
         ends_at = None
     return Job(
-        id=uuid.uuid4().hex,
+        id=context.new_hex("job"),
         project_id=context.caller.project_id,
         source_id=source.id,
-        image_id=str(uuid.uuid4()),
+        image_id=context.new_uuid("image"),
         image_name=request.name,
-        sub_job_id=uuid.uuid4().hex,
+        sub_job_id=context.new_hex("sub job"),
         accepted_at=now,
         init_seconds=min(knobs.init_seconds, seconds / 10),
         copy_seconds=seconds,
@@ -124,9 +130,13 @@ def _new_image(context: Context, request: CopyRequest, source: Image, job: Job, 
         "updated_at": iso_seconds(now),
         "enterprise_project_id": request.enterprise_project_id,
         "__description": request.description,
-        "__data_origin": f"image,{REGION},{source.id}",
-        "__originalimagename": source.id,
     }
+    for attribute in ("__data_origin", "__originalimagename"):
+        merged.pop(attribute, None)
+    if cloud.knobs.lineage in ("both", "data_origin"):
+        merged["__data_origin"] = f"image,{REGION},{source.id}"
+    if cloud.knobs.lineage in ("both", "original"):
+        merged["__originalimagename"] = source.id
     merged.pop("active_at", None)
     if request.cmk_id is not None:
         merged["__system__cmkid"] = request.cmk_id

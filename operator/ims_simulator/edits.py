@@ -60,7 +60,7 @@ def patch_cloud_image(context: Context) -> Reply:
     """PATCH /v2/cloudimages/{image_id}: 200 and the image. Raises: ImsError."""
     cloud, now = context.cloud, context.now
     require_change(cloud, context.caller)
-    operations = context.json()
+    operations = context.json(*PATCH_TYPES)
     image_id = context.params["image_id"]
     context.call.image_id = image_id
     image = cloud.images.get(image_id)
@@ -77,13 +77,13 @@ def patch_native_image(context: Context) -> Reply:
     """PATCH /v2/images/{image_id} with its own content type. Raises: GlanceError, ImsError."""
     cloud = context.cloud
     require_change(cloud, context.caller)
-    if context.headers.get("Content-Type", "").partition(";")[0].strip() not in PATCH_TYPES:
+    if context.content_type not in PATCH_TYPES:
         raise GlanceError(415, f"Content-Type must be one of {', '.join(PATCH_TYPES)}.")
     image = native_image(context)
     if image.owner != context.caller.project_id:
         raise GlanceError(403, "Only the owner may change the image.")
     try:
-        operations = context.json()
+        operations = context.json(*PATCH_TYPES)
     except ImsError as error:
         raise GlanceError(400, error.message) from None
     statuses = {"IMG.0035": 409, "IMG.0105": 403}
@@ -139,13 +139,15 @@ def _checked(context: Context, attribute: str, value: JsonValue) -> JsonValue:
     if attribute == "name":
         return check_name(value, context.cloud.knobs)
     if attribute == "__description":
-        return check_description(value)
+        return check_description(value, context.cloud.knobs)
     if attribute == "enterprise_project_id":
         return check_enterprise_project(context.cloud, value)
     if attribute in ("min_ram", "min_disk"):
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise ImsError("IMG.0035", f"{attribute} must be a whole number.")
         return value
+    if attribute == "max_ram" and not (isinstance(value, str) and value.isdecimal()):
+        raise ImsError("IMG.0035", "max_ram must be a whole number as a string.")
     if attribute == "protected":
         if not isinstance(value, bool):
             raise ImsError("IMG.0035", "protected must be true or false.")

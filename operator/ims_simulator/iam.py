@@ -17,7 +17,7 @@ from ims_simulator.model import JsonObject, LoginRecord, Token, iso_micros, pars
 from ims_simulator.seed import REGION, Login, Project
 from ims_simulator.state import Cloud
 
-TOKEN_BYTES = 384
+TOKEN_CHARACTERS = 512
 
 
 class _Named(BaseModel):
@@ -66,7 +66,7 @@ def create_token(context: Context) -> Reply:
     login = _check_password(cloud, identity.password.user, now)
     project = _project_of(cloud, request.auth.scope)
     token = Token(
-        id="MII" + secrets.token_urlsafe(TOKEN_BYTES),
+        id="MII" + context.new_text("token", TOKEN_CHARACTERS),
         user=login.user,
         domain_id=cloud.accounts.domain_id,
         project_id=project.id if project else None,

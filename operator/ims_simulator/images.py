@@ -35,14 +35,19 @@ def delete_image(context: Context) -> Reply:
     cloud, now = context.cloud, context.now
     require_change(cloud, context.caller)
     if context.raw.strip():
-        context.json_object()
-    image = native_image(context)
+        _check_options(context)
+    try:
+        image = native_image(context)
+    except GlanceError:
+        if cloud.knobs.delete_missing == 204:
+            return Reply(204)
+        raise
     if image.text("visibility") == "public":
         raise ImsError("IMG.0094")
     if image.owner != context.caller.project_id:
         raise ImsError("IMG.0092")
     if image.props.get("protected") is True:
-        raise ImsError("IMG.0091")
+        raise ImsError(cloud.knobs.protected_code)
     if status_of(cloud, image, now) in ("queued", "saving"):
         raise ImsError("IMG.0090")
     if not cloud.knobs.delete_fails and image.deleted_at is None:
@@ -50,6 +55,11 @@ def delete_image(context: Context) -> Reply:
         cloud.images.put(image)
         source_was_deleted(context, image.id)
     return Reply(204)
+
+
+def _check_options(context: Context) -> None:
+    if not isinstance(context.json_object().get("delete_backup", False), bool):
+        raise ImsError("IMG.0001", "delete_backup must be true or false.")
 
 
 def show_quota(context: Context) -> Reply:

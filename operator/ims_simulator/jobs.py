@@ -11,15 +11,16 @@ from ims_simulator.auth import require_project
 from ims_simulator.context import Context
 from ims_simulator.errors import GatewayError, ImsError, Reply
 from ims_simulator.knobs import Knobs
-from ims_simulator.model import Job, JsonObject, iso_millis
+from ims_simulator.model import Job, JsonObject, iso_millis, legacy_time
 
 JOB_TYPE = "imsCopyImageInRegionJob"
 TASK = "CopyImageInRegionTask:"
-_LOWER = {"INIT": "init", "RUNNING": "running", "SUCCESS": "success", "FAIL": "failed"}
 
 
 def show_job(context: Context) -> Reply:
-    """GET /v1/{project_id}/jobs/{job_id}. Raises: ImsError."""
+    """GET /v1/{project_id}/jobs/{job_id}. Raises: GatewayError, ImsError."""
+    if not context.cloud.knobs.show_job_endpoint:
+        raise GatewayError(404, "0101")
     require_project(context.caller, context.params["project_id"])
     job = _find(context)
     return Reply(200, job_body(job, context.cloud.knobs, context.now, progress_call=False))
@@ -53,26 +54,31 @@ def _forgotten(job: Job, knobs: Knobs, now: float) -> bool:
 
 def job_body(job: Job, knobs: Knobs, now: float, *, progress_call: bool) -> JsonObject:
     """A job as a query answers it."""
-    phase = job.phase(now)
+    phase, time = job.phase(now), legacy_time if knobs.job_times == "legacy" else iso_millis
+    failed = phase == "FAIL"
+    at_top = failed and knobs.failure_told != "entities"
     body: JsonObject = {
-        "status": _LOWER[phase] if knobs.status_case == "lower" else phase,
+        "status": knobs.word(phase),
         "job_id": job.id,
         "job_type": JOB_TYPE,
-        "begin_time": iso_millis(job.accepted_at),
-        "end_time": iso_millis(job.ends_at) if job.ends_at is not None and job.ended(now) else "",
-        "error_code": job.error_code if phase == "FAIL" else None,
-        "fail_reason": job.fail_reason if phase == "FAIL" else None,
+        "begin_time": time(job.accepted_at),
+        "end_time": time(job.ends_at) if job.ends_at is not None and job.ended(now) else "",
+        "error_code": job.error_code if at_top else None,
+        "fail_reason": job.fail_reason if at_top else None,
     }
     if phase == "INIT" and knobs.init_entities != "full":
         if knobs.init_entities != "absent":
             body["entities"] = {} if knobs.init_entities == "empty" else None
         return body
     entities: JsonObject = {"image_name": job.image_name}
-    if not job.without_image_id and (phase != "FAIL" or knobs.failed_job_image_id):
+    told = knobs.failed_job_image_id if failed else knobs.image_id_while_running or phase == "SUCCESS"
+    if told and not job.without_image_id:
         entities["image_id"] = job.image_id
     if progress_call or knobs.show_job_percent:
         entities["process_percent"] = job.percent(now)
         entities["current_task"] = "" if phase == "SUCCESS" else TASK
+    if failed and knobs.failure_told != "top":
+        entities["error_code"], entities["addition_error_msg"] = job.error_code, job.fail_reason
     if progress_call:
         entities["subJobId"] = job.sub_job_id
     body["entities"] = entities

@@ -15,6 +15,7 @@ from pydantic import BaseModel, JsonValue
 
 JsonObject = dict[str, JsonValue]
 Phase = Literal["INIT", "RUNNING", "SUCCESS", "FAIL"]
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Job(BaseModel):
@@ -154,6 +155,12 @@ def iso_millis(at: float) -> str:
     """Time of a job attribute, such as 2024-11-06T06:14:27.168Z."""
     moment = datetime.fromtimestamp(at, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def legacy_time(at: float) -> str:
+    """Time of a job attribute in an old example of the documentation, such as 04-Jun-2015 18:11:06:586."""
+    moment = datetime.fromtimestamp(at, UTC)
+    return f"{moment:%d}-{MONTHS[moment.month - 1]}-{moment:%Y %H:%M:%S}:{moment.microsecond // 1000:03d}"
 
 
 def iso_micros(at: float) -> str:

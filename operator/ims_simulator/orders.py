@@ -48,10 +48,6 @@ class NewImage(_Strict):
             raise ValueError("kind must not be copy: that means made by a copy call")
         return self
 
-    def image_id(self) -> str:
-        """The id asked for, or a new one."""
-        return str(self.id or uuid.uuid4())
-
     def changes(self, now: float) -> JsonObject:
         """Attributes that differ from the plain image."""
         changes: JsonObject = {"status": self.status, "created_at": iso_seconds(now), "updated_at": iso_seconds(now)}

@@ -30,10 +30,9 @@ def status_of(cloud: Cloud, image: Image, now: float) -> str:
     return image.text("status")
 
 
-def row_of(cloud: Cloud, image: Image, project_id: str, now: float) -> JsonObject:
-    """The document that reads answer to a project."""
-    row = dict(image.props)
-    row["status"] = status_of(cloud, image, now)
+def computed(cloud: Cloud, image: Image, project_id: str, now: float) -> JsonObject:
+    """The attributes of an image that follow from the moment and from who asks."""
+    row: JsonObject = {"status": status_of(cloud, image, now)}
     if image.owner != project_id and project_id in image.members:
         row["__imagetype"] = "shared"
         row["member_status"] = image.members[project_id]
@@ -41,9 +40,14 @@ def row_of(cloud: Cloud, image: Image, project_id: str, now: float) -> JsonObjec
     if job is not None:
         if job.phase(now) == "SUCCESS" and job.ends_at is not None:
             done = iso_seconds(job.ends_at)
-            row["updated_at"] = max(str(row["updated_at"]), done)
+            row["updated_at"] = max(image.text("updated_at"), done)
             if cloud.knobs.active_at:
                 row["active_at"] = done
         elif not cloud.knobs.registered_while_copying:
             row["__isregistered"] = "false"
     return row
+
+
+def row_of(cloud: Cloud, image: Image, project_id: str, now: float) -> JsonObject:
+    """The document that reads answer to a project."""
+    return {**image.props, **computed(cloud, image, project_id, now)}

@@ -1,93 +1,22 @@
-"""The cloud: its accounts, knobs and clock, and the tables that a state file keeps.
-
-Questions that every copy asks (how many run, how many images are there) are answered from indexes, so that the
-ten-thousandth copy costs as much as the first.
-"""
+"""The cloud: its accounts, knobs and clock, and the tables that a state file keeps."""
 
 from __future__ import annotations
 
-import heapq
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from ims_simulator import seed as seeding
 from ims_simulator.calls import CallLog
+from ims_simulator.clock import Clock, CloudClock
 from ims_simulator.faults import Faults
+from ims_simulator.ids import Ids
 from ims_simulator.journal import Journal, StateFileError, Table, line_of
 from ims_simulator.knobs import Knobs
 from ims_simulator.model import Image, Job, KmsKey, LoginRecord, Token
-
-Clock = Callable[[], float]
-"""Seconds since the epoch; tests bring their own."""
-
-
-class ImageTable(Table[Image]):
-    """Images, found by name and counted by owner."""
-
-    def __init__(self, journal: Journal) -> None:
-        super().__init__("image", Image, journal)
-        self._by_name: dict[str, dict[str, None]] = {}
-        self._name_of: dict[str, str] = {}
-        self._counted: dict[str, set[str]] = {}
-        self.last_sequence = 0
-
-    def remember(self, record: Image) -> None:  # noqa: D102
-        super().remember(record)
-        before = self._name_of.get(record.id)
-        if before != record.name:
-            if before is not None:
-                self._by_name[before].pop(record.id, None)
-            self._by_name.setdefault(record.name, {})[record.id] = None
-            self._name_of[record.id] = record.name
-        for owned in self._counted.values():
-            owned.discard(record.id)
-        if record.deleted_at is None and record.text("visibility") != "public":
-            self._counted.setdefault(record.owner, set()).add(record.id)
-        self.last_sequence = max(self.last_sequence, record.sequence)
-
-    def named(self, name: str) -> list[Image]:
-        """Images of exactly that name."""
-        return [self._records[image_id] for image_id in self._by_name.get(name, {})]
-
-    def owned_ids(self, project_id: str) -> set[str]:
-        """Ids of the images that count against the quota of a project."""
-        return self._counted.get(project_id, set())
-
-
-class JobTable(Table[Job]):
-    """Jobs; knows which ones have not ended."""
-
-    def __init__(self, journal: Journal) -> None:
-        super().__init__("job", Job, journal)
-        self._running: dict[str, set[str]] = {}
-        self._failing: set[str] = set()
-        self._ends: list[tuple[float, str]] = []
-
-    def remember(self, record: Job) -> None:  # noqa: D102
-        super().remember(record)
-        self._running.setdefault(record.project_id, set()).add(record.id)
-        if record.outcome == "FAIL":
-            self._failing.add(record.id)
-        else:
-            self._failing.discard(record.id)
-        if record.ends_at is not None:
-            heapq.heappush(self._ends, (record.ends_at, record.id))
-
-    def running(self, project_id: str, now: float) -> set[str]:
-        """Ids of the jobs of a project that have not ended."""
-        while self._ends and self._ends[0][0] <= now:
-            _, job_id = heapq.heappop(self._ends)
-            job = self._records[job_id]
-            if job.ended(now):
-                self._running[job.project_id].discard(job_id)
-        return self._running.get(project_id, set())
-
-    def failed(self, now: float) -> list[Job]:
-        """Jobs that have failed."""
-        return [job for job in map(self._records.__getitem__, self._failing) if job.ended(now)]
+from ims_simulator.tables import ImageTable, JobTable
 
 
 class Cloud:
@@ -97,23 +26,36 @@ class Cloud:
         self,
         *,
         knobs: Knobs | None = None,
-        seed: int = seeding.DEFAULT_SEED,
+        edition: str | None = None,
+        seed: int | None = None,
         state_file: Path | None = None,
         clock: Clock = time.time,
+        frozen_at: float | None = None,
     ) -> None:
-        """Read the state file, or start a new cloud. Raises: StateFileError."""
+        """Read the state file, or start a new cloud.
+
+        `edition` is only told, its knobs are in `knobs`. Without `seed`, the accounts and source images are those of
+        the default seed, and what is made later gets random ids. `frozen_at`: the clock stands still there.
+
+        Raises: StateFileError.
+        """
         self.knobs = knobs or Knobs()
-        self.clock = clock
-        self.accounts = seeding.accounts(seed)
+        self.edition = edition
+        self.ids = Ids(seed)
+        number = seeding.DEFAULT_SEED if seed is None else seed
+        self.accounts = seeding.accounts(number)
         self.faults = Faults()
         self._journal = Journal(state_file)
+        self.clock = CloudClock(clock, self._journal)
         self.images = ImageTable(self._journal)
         self.jobs = JobTable(self._journal)
         self.tokens: Table[Token] = Table("token", Token, self._journal)
         self.logins: Table[LoginRecord] = Table("login", LoginRecord, self._journal)
         self.keys: Table[KmsKey] = Table("key", KmsKey, self._journal)
         self.calls = CallLog(self._journal, self.knobs.calls_kept)
-        self._load(seed)
+        self._load(number)
+        if frozen_at is not None:
+            self.clock.stand_at(frozen_at)
 
     def _load(self, seed: int) -> None:
         tables = {table.name: table for table in self._tables()}
@@ -121,6 +63,10 @@ class Cloud:
             if name == "seed":
                 if value != seed:
                     raise StateFileError(f"the state file was made with --seed {value}, not {seed}")
+            elif name == "salt" and isinstance(value, str):
+                self.ids.salt = value
+            elif name == "clock":
+                self._load_clock(value)
             elif name == "copy" and isinstance(value, dict):
                 self.images.load(value.get("image"))
                 self.jobs.load(value.get("job"))
@@ -128,6 +74,7 @@ class Cloud:
                 tables[name].load(value)
             elif not self.calls.load(name, value):
                 raise StateFileError(f"the state file holds {name!r}, which this version does not know")
+        self.clock.not_before(self.calls.last_time)
         if not len(self.images):
             for image in seeding.source_images(seed):
                 self.images.put(image)
@@ -135,11 +82,19 @@ class Cloud:
                 self.keys.put(key)
         self._journal.start(self._snapshot(seed))
 
+    def _load_clock(self, value: JsonValue) -> None:
+        try:
+            self.clock.load(value)
+        except ValueError as error:
+            raise StateFileError(f"the clock in the state file is not usable: {error}") from error
+
     def _tables(self) -> tuple[ImageTable, JobTable, Table[Token], Table[LoginRecord], Table[KmsKey]]:
         return (self.images, self.jobs, self.tokens, self.logins, self.keys)
 
     def _snapshot(self, seed: int) -> Iterator[str]:
         yield line_of("seed", str(seed))
+        yield line_of("salt", f'"{self.ids.salt}"')
+        yield self.clock.line()
         for table in self._tables():
             yield from table.snapshot()
         yield from self.calls.snapshot()
@@ -172,7 +127,7 @@ class Cloud:
         owned = self.images.owned_ids(project_id)
         used = len(owned)
         if self.knobs.half_made_image == "gone":
-            used -= sum(1 for job in self.jobs.failed(now) if job.image_id in owned)
+            used -= len(self.jobs.failed_images(project_id, now) & owned)
         if self.knobs.quota_counts == "done":
             used -= len(self.jobs.running(project_id, now))
         return used

@@ -24,6 +24,7 @@ FIELDS = frozenset({"name", "description", "cmk_id", "enterprise_project_id"})
 
 _NAME = re.compile(r"[A-Za-z0-9\-._ ]+")
 _NAME_WITH_CHINESE = re.compile(r"[A-Za-z0-9\-._ \u3400-\u9fff]+")
+_ALPHANUMERIC = re.compile(r"[A-Za-z0-9]*")
 _FORBIDDEN_IN_DESCRIPTION = re.compile(r"[\r\n<>]")
 
 _TARGET_KEY: dict[KeyState, str] = {
@@ -53,10 +54,14 @@ class CopyRequest:
 def copy_request(cloud: Cloud, body: JsonObject) -> CopyRequest:
     """The fields of a copy body. Raises: ImsError."""
     knobs = cloud.knobs
-    if knobs.extra_copy_fields == "refuse" and set(body) - FIELDS:
-        raise ImsError("IMG.0001", f"Unknown fields: {', '.join(sorted(set(body) - FIELDS))}.")
+    known = FIELDS - ({"cmk_id"} if not knobs.cmk_id_field else set())
+    known -= {"enterprise_project_id"} if not knobs.enterprise_project_field else set()
+    unknown = sorted(set(body) - known)
+    if knobs.extra_copy_fields == "refuse" and unknown:
+        raise ImsError("IMG.0001", f"Unknown fields: {', '.join(unknown)}.")
+    body = {field: value for field, value in body.items() if field in known}
     name = check_name(body.get("name"), knobs)
-    description = check_description(body.get("description"))
+    description = check_description(body.get("description"), knobs)
     cmk_id = body.get("cmk_id")
     if cmk_id == "" and knobs.empty_cmk_id == "ignore":
         cmk_id = None
@@ -72,8 +77,7 @@ def check_name(name: object, knobs: Knobs) -> str:
         raise ImsError("IMG.0013")
     if not isinstance(name, str):
         raise ImsError("IMG.0062")
-    length = len(name.encode()) if knobs.name_length_unit == "bytes" else len(name)
-    if length > MAX_NAME:
+    if _length(name, knobs) > MAX_NAME:
         raise ImsError("IMG.0002")
     pattern = _NAME_WITH_CHINESE if knobs.chinese_names else _NAME
     if name != name.strip(" ") or not pattern.fullmatch(name):
@@ -81,17 +85,25 @@ def check_name(name: object, knobs: Knobs) -> str:
     return name
 
 
-def check_description(description: object) -> str:
+def check_description(description: object, knobs: Knobs) -> str:
     """An image description. Raises: ImsError IMG.0054, 0004."""
     if description is None:
         return ""
     if not isinstance(description, str):
         raise ImsError("IMG.0054")
-    if len(description) > MAX_DESCRIPTION:
+    if _length(description, knobs) > MAX_DESCRIPTION:
         raise ImsError("IMG.0004")
+    if knobs.description_characters == "letters_and_digits" and not _ALPHANUMERIC.fullmatch(description):
+        raise ImsError("IMG.0054")
     if _FORBIDDEN_IN_DESCRIPTION.search(description):
         raise ImsError("IMG.0054")
     return description
+
+
+def _length(text: str, knobs: Knobs) -> int:
+    if knobs.name_length_unit == "bytes":
+        return len(text.encode())
+    return len(text.encode("utf-16-le")) // 2 if knobs.name_length_unit == "utf16" else len(text)
 
 
 def check_enterprise_project(cloud: Cloud, value: object) -> str:
@@ -100,15 +112,20 @@ def check_enterprise_project(cloud: Cloud, value: object) -> str:
         return "0"
     if value == cloud.accounts.enterprise_project_id:
         return cloud.accounts.enterprise_project_id
-    raise ImsError("IMG.0155")
+    raise ImsError(cloud.knobs.enterprise_project_code)
 
 
-def source_image(cloud: Cloud, image_id: str, caller: Caller, now: float) -> Image:
-    """The source of a copy, if it may be copied. Raises: ImsError."""
-    knobs = cloud.knobs
+def find_image(cloud: Cloud, image_id: str, caller: Caller, now: float) -> Image:
+    """An image that the caller can see. Raises: ImsError (knob unknown_image_code)."""
     image = cloud.images.get(image_id)
     if image is None or not visible_to(cloud, image, caller.project_id, now):
-        raise ImsError(knobs.unknown_image_code, status=knobs.unknown_image_status)
+        raise ImsError(cloud.knobs.unknown_image_code, status=cloud.knobs.unknown_image_status)
+    return image
+
+
+def check_source(cloud: Cloud, image: Image, request: CopyRequest, caller: Caller, now: float) -> None:
+    """Whether an image may be copied. Raises: ImsError."""
+    knobs = cloud.knobs
     shared = image.owner != caller.project_id and image.text("visibility") != "public"
     if image.text("visibility") == "public" and knobs.public_images == "refuse":
         raise ImsError("IMG.0105")
@@ -120,9 +137,14 @@ def source_image(cloud: Cloud, image_id: str, caller: Caller, now: float) -> Ima
         raise ImsError("IMG.0130")
     if is_iso(image) and knobs.iso_images == "refuse":
         raise ImsError("IMG.0167")
+    if image.text("__os_type") == "Windows" and knobs.windows_images == "refuse":
+        raise ImsError("IMG.0105")
     if shared and image.text("__system__cmkid") and knobs.shared_encrypted == "refuse":
         raise ImsError("IMG.0197")
-    return image
+    if shared and request.cmk_id is not None and knobs.shared_to_encrypted == "refuse":
+        raise ImsError("IMG.0105", "A shared image cannot be copied to an encrypted one.")
+    if knobs.size_limit != "off" and too_big(image, knobs):
+        raise ImsError(knobs.size_limit_code)
 
 
 def is_iso(image: Image) -> bool:
@@ -130,10 +152,11 @@ def is_iso(image: Image) -> bool:
     return image.text("virtual_env_type") == "IsoImage" or image.text("disk_format") == "iso"
 
 
-def too_big(image: Image) -> bool:
+def too_big(image: Image, knobs: Knobs) -> bool:
     """Whether a source exceeds 128 GiB."""
-    size = image.text("__image_size")
-    return size.isdecimal() and int(size) > MAX_SOURCE_BYTES
+    size = image.text(knobs.size_attribute)
+    unit = 1 if knobs.size_attribute == "__image_size" else 1024**3
+    return size.isdecimal() and int(size) * unit > MAX_SOURCE_BYTES
 
 
 def check_keys(cloud: Cloud, image: Image, cmk_id: str | None) -> None:

@@ -78,6 +78,8 @@ class Sim:
     ) -> Answer:
         sent = {"X-Auth-Token": self.token if token is None else token, **(headers or {})}
         payload = jsonlib.dumps(json).encode() if json is not None else data
+        if payload is not None:
+            sent = {"Content-Type": "application/json", **sent}
         async with self.client.request(
             method, path, data=payload, headers={k: v for k, v in sent.items() if v}, params=params
         ) as response:

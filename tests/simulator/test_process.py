@@ -46,7 +46,8 @@ class Process:
 
     def call(self, method: str, path: str, body: object = None, token: str = "") -> tuple[int, Any, str]:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, {"X-Auth-Token": token}, method=method)
+        headers = {"X-Auth-Token": token, "Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=10) as response:
                 return response.status, json.load(response), response.headers.get("X-Subject-Token", "")
