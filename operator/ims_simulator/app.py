@@ -72,6 +72,12 @@ def create_app(
         app.router.add_route(method, path, service.handle(kind, handler))
     app.router.add_route("*", "/{path:.*}", service.handle("other", None))
 
+    async def tell_the_time(request: web.Request, response: web.StreamResponse) -> None:
+        if request.path.startswith(control.PREFIX):
+            response.headers["Date"] = formatdate(cloud.clock(), usegmt=True)
+
+    app.on_response_prepare.append(tell_the_time)
+
     async def close(_: web.Application) -> None:
         cloud.close()
 

@@ -121,6 +121,6 @@ class CloudClock:
             "epoch_seconds": now,
             "frozen": speed == 0,
             "speed": speed,
-            "ahead_seconds": round(now - real, 3),
+            "ahead_seconds": None if speed == 0 else round(now - real, 3),
             "real": self._setting is None,
         }

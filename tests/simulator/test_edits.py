@@ -11,6 +11,7 @@ def _operation(op: str, path: str, value: object = "x") -> dict[str, object]:
     return {"op": op, "path": path, "value": value}
 
 
+@pytest.mark.behaviour(28)
 async def test_b28_replace_needs_an_attribute_that_is_there(sim: Sim) -> None:
     answer = await sim.patch(sim.source(), _operation("replace", "/hw_vif_multiqueue_enabled", "true"))
     assert answer.code == (400, "IMG.0035")
@@ -18,6 +19,7 @@ async def test_b28_replace_needs_an_attribute_that_is_there(sim: Sim) -> None:
     assert (answer.status, answer.body["__description"]) == (200, "new")
 
 
+@pytest.mark.behaviour(28)
 async def test_b28_add_works_and_overwrites(sim: Sim) -> None:
     for value in ("one", "two"):
         sim.clock.move(1)
@@ -27,6 +29,7 @@ async def test_b28_add_works_and_overwrites(sim: Sim) -> None:
     assert answer.body["updated_at"] == "2025-06-15T15:06:42Z"
 
 
+@pytest.mark.behaviour(28)
 async def test_b28_only_active_images_are_changed(sim: Sim) -> None:
     await sim.accepted()
     (image,) = await sim.images(name="the-copy")
@@ -38,6 +41,7 @@ async def test_b28_only_active_images_are_changed(sim: Sim) -> None:
     assert len(await sim.images(name="renamed")) == 1
 
 
+@pytest.mark.behaviour(28)
 @pytest.mark.parametrize(
     ("operation", "code"),
     [
@@ -63,6 +67,7 @@ async def test_b28_operations_that_are_refused(sim: Sim, operation: object, code
     assert await sim.image(sim.source()) == before
 
 
+@pytest.mark.behaviour(28)
 async def test_b28_attributes_that_are_not_texts(sim: Sim) -> None:
     _, eps = sim.config["enterprise_project_ids"]
     answer = await sim.patch(
@@ -78,6 +83,7 @@ async def test_b28_attributes_that_are_not_texts(sim: Sim) -> None:
     assert "__sequence_num" not in answer.body
 
 
+@pytest.mark.behaviour(28)
 async def test_b28_images_of_others_and_of_nobody(sim: Sim) -> None:
     rename = _operation("replace", "/name", "mine")
     assert (await sim.patch(sim.source("shared"), rename)).code == (400, "IMG.0047")
@@ -86,6 +92,7 @@ async def test_b28_images_of_others_and_of_nobody(sim: Sim) -> None:
     assert (await sim.call("PATCH", f"/v2/cloudimages/{sim.source()}")).code == (400, "IMG.0007")
 
 
+@pytest.mark.behaviour(28)
 async def test_b28_the_native_patch_has_a_content_type_of_its_own(sim: Sim) -> None:
     path, body = f"/v2/images/{sim.source()}", [_operation("replace", "/name", "native")]
     assert (await sim.call("PATCH", path, body)).code == (415, 415)
@@ -93,6 +100,7 @@ async def test_b28_the_native_patch_has_a_content_type_of_its_own(sim: Sim) -> N
     assert (answer.status, answer.body["name"]) == (200, "native")
 
 
+@pytest.mark.behaviour(28)
 @pytest.mark.parametrize(
     ("kind", "body", "status"),
     [
@@ -115,6 +123,7 @@ async def _tags(sim: Sim) -> list[dict[str, str]]:
     return list(answer.body["tags"])
 
 
+@pytest.mark.behaviour(29)
 async def test_b29_tags_are_created_and_deleted_as_often_as_one_likes(sim: Sim) -> None:
     for _ in range(2):
         answer = await sim.tag(sim.source(), "create", team="red", empty="")
@@ -127,6 +136,7 @@ async def test_b29_tags_are_created_and_deleted_as_often_as_one_likes(sim: Sim) 
     assert await _tags(sim) == [{"key": "empty", "value": ""}]
 
 
+@pytest.mark.behaviour(29)
 async def test_b29_ten_tags_and_no_more(sim: Sim) -> None:
     ten = {f"key-{number}": "v" for number in range(10)}
     assert (await sim.tag(sim.source(), "create", **ten)).status == 204
@@ -135,6 +145,7 @@ async def test_b29_ten_tags_and_no_more(sim: Sim) -> None:
     assert len(await _tags(sim)) == 10
 
 
+@pytest.mark.behaviour(29)
 @pytest.mark.parametrize(
     ("key", "value"),
     [("", "v"), ("k" * 37, "v"), ("k", "v" * 44), ("k=", "v"), ("k", "<"), ("k k", "v"), (7, "v"), ("k", None)],
@@ -145,10 +156,12 @@ async def test_b29_tags_that_are_refused(sim: Sim, key: object, value: object) -
     assert (await sim.call("POST", path, body)).code == (400, "IMG.0115")
 
 
+@pytest.mark.behaviour(29)
 async def test_b29_the_longest_tag(sim: Sim) -> None:
     assert (await sim.tag(sim.source(), "create", **{"k" * 36: "v" * 43})).status == 204
 
 
+@pytest.mark.behaviour(29)
 @pytest.mark.parametrize(
     "body", [{"action": "replace", "tags": [{"key": "a", "value": "b"}]}, {"action": "create"}, {"tags": []}]
 )
@@ -157,11 +170,13 @@ async def test_b29_actions_that_make_no_sense(sim: Sim, body: object) -> None:
     assert (await sim.call("POST", path, body)).code == (400, "IMG.0115")
 
 
+@pytest.mark.behaviour(29)
 async def test_b29_only_own_images_are_tagged(sim: Sim) -> None:
     assert (await sim.tag("nothing", "create", a="b")).code == (400, "IMG.0144")
     assert (await sim.tag(sim.source("shared"), "create", a="b")).code == (400, "IMG.0047")
 
 
+@pytest.mark.behaviour(30)
 async def test_b30_a_deleted_image_disappears_after_a_short_delay(sim: Sim) -> None:
     answer = await sim.delete(sim.source())
     assert (answer.status, answer.text) == (204, "")
@@ -172,6 +187,7 @@ async def test_b30_a_deleted_image_disappears_after_a_short_delay(sim: Sim) -> N
     assert (await sim.delete(sim.source())).code == (404, 404)
 
 
+@pytest.mark.behaviour(30)
 async def test_b30_the_delete_may_fail_after_its_204(sim: Sim) -> None:
     await sim.knobs(delete_fails=True)
     assert (await sim.delete(sim.source())).status == 204
@@ -179,6 +195,7 @@ async def test_b30_the_delete_may_fail_after_its_204(sim: Sim) -> None:
     assert len(await sim.images(id=sim.source())) == 1
 
 
+@pytest.mark.behaviour(30)
 async def test_b30_an_image_that_is_being_created_is_img_0090(sim: Sim) -> None:
     await sim.accepted()
     (image,) = await sim.images(name="the-copy")
@@ -187,11 +204,13 @@ async def test_b30_an_image_that_is_being_created_is_img_0090(sim: Sim) -> None:
     assert (await sim.delete(image["id"])).status == 204
 
 
+@pytest.mark.behaviour(30)
 @pytest.mark.parametrize(("kind", "code"), [("protected", "IMG.0091"), ("shared", "IMG.0092"), ("public", "IMG.0094")])
 async def test_b30_images_that_cannot_be_deleted(sim: Sim, kind: str, code: str) -> None:
     assert (await sim.delete(sim.source(kind))).code == (400, code)
 
 
+@pytest.mark.behaviour(30)
 async def test_b30_the_body_is_optional(sim: Sim) -> None:
     path = f"/v2/images/{sim.source('full-ecs')}"
     assert (await sim.call("DELETE", path, data="{")).code == (400, "IMG.0001")

@@ -12,6 +12,7 @@ import pytest
 from simulator.harness import COPY_SECONDS, START, Sim
 
 
+@pytest.mark.behaviour(23)
 async def test_b23_a_reply_is_lost_but_the_copy_is_there(sim: Sim) -> None:
     await sim.fault(match={"kind": "copy"}, when="after", cut=True)
     with pytest.raises(aiohttp.ClientError):
@@ -22,12 +23,14 @@ async def test_b23_a_reply_is_lost_but_the_copy_is_there(sim: Sim) -> None:
     await sim.accepted()
 
 
+@pytest.mark.behaviour(23)
 async def test_b23_504_after_the_copy_was_accepted(sim: Sim) -> None:
     await sim.fault(match={"kind": "copy"}, when="after", reply={"status": 504})
     assert (await sim.copy()).code == (504, "APIGW.0201")
     assert len(await sim.images(name="the-copy")) == 1
 
 
+@pytest.mark.behaviour(23)
 async def test_b23_a_connection_that_is_cut_before_leaves_nothing_but_the_call(sim: Sim) -> None:
     await sim.fault(match={"kind": "copy"}, cut=True)
     with pytest.raises(aiohttp.ClientError):
@@ -40,6 +43,7 @@ async def test_b23_a_connection_that_is_cut_before_leaves_nothing_but_the_call(s
 THROTTLED = "The throttling threshold has been reached: policy user over ratelimit,limit:2,time:1 minute"
 
 
+@pytest.mark.behaviour(36)
 async def test_b36_too_many_calls_are_429(sim: Sim) -> None:
     await sim.knobs(rate_limit=2)
     assert [(await sim.job("0" * 32)).status for _ in range(2)] == [400, 400]
@@ -51,6 +55,7 @@ async def test_b36_too_many_calls_are_429(sim: Sim) -> None:
     assert (await sim.job("0" * 32)).headers["Retry-After"] == "7"
 
 
+@pytest.mark.behaviour(36)
 @pytest.mark.parametrize(("counts", "status"), [(True, 429), (False, 400)])
 async def test_b36_calls_that_were_rejected_count_by_knob(sim: Sim, counts: bool, status: int) -> None:
     await sim.knobs(rate_limit=2, rate_counts_rejected=counts)
@@ -63,6 +68,7 @@ async def test_b36_calls_that_were_rejected_count_by_knob(sim: Sim, counts: bool
     assert (await sim.job("0" * 32)).status == status
 
 
+@pytest.mark.behaviour(36)
 async def test_b36_only_one_kind_may_be_limited(sim: Sim) -> None:
     await sim.knobs(rate_limit=1, rate_kind="copy")
     await sim.accepted()
@@ -71,6 +77,7 @@ async def test_b36_only_one_kind_may_be_limited(sim: Sim) -> None:
         await sim.images()
 
 
+@pytest.mark.behaviour(36)
 async def test_b36_429_on_order(sim: Sim) -> None:
     await sim.fault(match={"kind": "copy"}, reply={"status": 429, "headers": {"Retry-After": "3"}})
     answer = await sim.copy()
@@ -79,6 +86,7 @@ async def test_b36_429_on_order(sim: Sim) -> None:
     await sim.accepted()
 
 
+@pytest.mark.behaviour(37)
 @pytest.mark.parametrize(
     ("reply", "text"),
     [
@@ -101,6 +109,7 @@ async def test_b37_replies_of_every_shape(sim: Sim, reply: dict[str, Any], text:
     assert await sim.images(name="the-copy") == []
 
 
+@pytest.mark.behaviour(37)
 async def test_b37_slow_replies(sim: Sim) -> None:
     await sim.fault(match={"kind": "copy"}, delay_seconds=30)
     await sim.fault(match={"kind": "list"}, delay_seconds=5, when="after")
@@ -109,6 +118,7 @@ async def test_b37_slow_replies(sim: Sim) -> None:
     assert sim.clock.slept == [30, 5]
 
 
+@pytest.mark.behaviour(37)
 async def test_b37_which_calls_are_struck_and_how_often(sim: Sim) -> None:
     await sim.fault(match={"path": "/jobs/", "method": "get"}, skip=1, count=2, reply={"status": 500})
     seen = [(await sim.job("0" * 32)).status for _ in range(4)]
@@ -118,12 +128,14 @@ async def test_b37_which_calls_are_struck_and_how_often(sim: Sim) -> None:
     assert (fault["matched"], fault["struck"]) == (3, 2)
 
 
+@pytest.mark.behaviour(37)
 async def test_b37_calls_are_told_apart_by_their_body(sim: Sim) -> None:
     await sim.fault(match={"body": '"name": "second"'}, count=None, reply={"status": 500})
     assert (await sim.copy(name="first")).status == 200
     assert [(await sim.copy(name="second")).status for _ in range(3)] == [500] * 3
 
 
+@pytest.mark.behaviour(37)
 async def test_b37_faults_can_be_removed(sim: Sim) -> None:
     one = await sim.fault(match={"kind": "list"}, count=None, reply={"status": 500})
     await sim.fault(match={"kind": ["copy", "job"]}, count=None, reply={"status": 500})
@@ -135,12 +147,14 @@ async def test_b37_faults_can_be_removed(sim: Sim) -> None:
     assert (await sim.control("DELETE", f"/faults/{one}")).status == 404
 
 
+@pytest.mark.behaviour(37)
 async def test_b37_logins_fail_on_order_too(sim: Sim) -> None:
     await sim.fault(match={"kind": "token"}, reply={"status": 503, "shape": "html"})
     assert (await sim.authenticate()).status == 503
     assert (await sim.authenticate()).status == 201
 
 
+@pytest.mark.behaviour(37)
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
@@ -163,6 +177,7 @@ async def test_b37_faults_that_make_no_sense_say_what_is_allowed(sim: Sim, spec:
     assert answer.body["allowed"] == "match, skip, count, when, delay_seconds, cut, reply, job"
 
 
+@pytest.mark.behaviour(38)
 async def test_b38_every_reply_has_a_request_id_of_its_own(sim: Sim) -> None:
     await sim.fault(match={"kind": "quota"}, reply={"status": 500, "shape": "html"})
     answers = [
@@ -178,6 +193,7 @@ async def test_b38_every_reply_has_a_request_id_of_its_own(sim: Sim) -> None:
     assert {call["request_id"] for call in await sim.calls()} >= ids
 
 
+@pytest.mark.behaviour(38)
 async def test_b38_errors_of_the_gateway_repeat_the_request_id(sim: Sim) -> None:
     answers = [await sim.call("GET", "/v2/cloudimages", token=""), await sim.call("GET", "/v9/nothing")]
     await sim.fault(match={"kind": "list"}, reply={"status": 429})
@@ -186,6 +202,7 @@ async def test_b38_errors_of_the_gateway_repeat_the_request_id(sim: Sim) -> None
         assert answer.body["request_id"] == answer.headers["X-Request-Id"]
 
 
+@pytest.mark.behaviour(39)
 async def test_b39_the_other_prefix_of_gateway_codes(sim: Sim) -> None:
     await sim.knobs(gateway_prefix="APIG")
     assert (await sim.call("GET", "/v2/cloudimages", token="")).code == (401, "APIG.0301")

@@ -10,6 +10,7 @@ import pytest
 from simulator.harness import COPY_SECONDS, Sim
 
 
+@pytest.mark.behaviour(24)
 async def test_b24_the_row_of_a_finished_copy(sim: Sim) -> None:
     source = await sim.image(sim.source())
     image = await sim.image(await sim.copied(description="why not"))
@@ -28,6 +29,7 @@ async def test_b24_the_row_of_a_finished_copy(sim: Sim) -> None:
         assert image[inherited] == source[inherited]
 
 
+@pytest.mark.behaviour(24)
 async def test_b24_a_copy_is_queued_then_saving_then_active(sim: Sim) -> None:
     await sim.accepted()
     seen = []
@@ -38,6 +40,7 @@ async def test_b24_a_copy_is_queued_then_saving_then_active(sim: Sim) -> None:
     assert seen == [("queued", False), ("saving", False), ("active", True)]
 
 
+@pytest.mark.behaviour(24)
 async def test_b24_status_and_visibility_while_copying_by_knob(sim: Sim) -> None:
     await sim.knobs(copying_image_status="saving", active_at=False)
     await sim.accepted()
@@ -50,6 +53,7 @@ async def test_b24_status_and_visibility_while_copying_by_knob(sim: Sim) -> None
     assert "active_at" not in image
 
 
+@pytest.mark.behaviour(24)
 async def test_b24_the_row_may_appear_late(sim: Sim) -> None:
     await sim.knobs(row_delay_seconds=30)
     job_id = await sim.accepted()
@@ -61,6 +65,7 @@ async def test_b24_the_row_may_appear_late(sim: Sim) -> None:
     assert [image["id"] for image in await sim.images(name="the-copy")] == [image_id]
 
 
+@pytest.mark.behaviour(24)
 async def test_b24_one_row_appears_late_on_order(sim: Sim) -> None:
     await sim.fault(job={"row_delay_seconds": 900})
     await sim.copied()
@@ -69,6 +74,7 @@ async def test_b24_one_row_appears_late_on_order(sim: Sim) -> None:
     assert len(await sim.images(name="the-copy")) == 1
 
 
+@pytest.mark.behaviour(25)
 async def test_b25_names_match_exactly(sim: Sim) -> None:
     await sim.accepted(name="golden")
     await sim.accepted(name="golden-2")
@@ -76,6 +82,7 @@ async def test_b25_names_match_exactly(sim: Sim) -> None:
     assert await sim.images(name="GOLDEN") == []
 
 
+@pytest.mark.behaviour(25)
 async def test_b25_an_id_that_is_absent_makes_an_empty_list(sim: Sim) -> None:
     assert await sim.images(id="11111111-2222-4333-8444-555555555555") == []
     (image,) = await sim.images(id=sim.source())
@@ -83,6 +90,7 @@ async def test_b25_an_id_that_is_absent_makes_an_empty_list(sim: Sim) -> None:
     assert await sim.images(id=sim.source(), name="other") == []
 
 
+@pytest.mark.behaviour(25)
 @pytest.mark.parametrize(
     ("operator", "found"),
     [("gt:", "c"), ("gte:", "bc"), ("lt:", "a"), ("lte:", "ab"), ("eq:", "b"), ("neq:", "ac"), ("", "b")],
@@ -95,6 +103,7 @@ async def test_b25_operators_of_created_at(sim: Sim, operator: str, found: str) 
     assert "".join(sorted(image["name"] for image in images if len(image["name"]) == 1)) == found
 
 
+@pytest.mark.behaviour(25)
 async def test_b25_the_newest_image_comes_first(sim: Sim) -> None:
     for name in ("first", "second"):
         await sim.accepted(name=name)
@@ -103,6 +112,7 @@ async def test_b25_the_newest_image_comes_first(sim: Sim) -> None:
     assert names == sorted(names)
 
 
+@pytest.mark.behaviour(25)
 async def test_b25_pages_by_marker_and_page_info(sim: Sim) -> None:
     everything = [image["id"] for image in await sim.images()]
     page = await sim.images(limit="3")
@@ -115,6 +125,7 @@ async def test_b25_pages_by_marker_and_page_info(sim: Sim) -> None:
     assert (await sim.call("GET", "/v2/cloudimages?marker=nothing")).code == (400, "IMG.0027")
 
 
+@pytest.mark.behaviour(25)
 async def test_b25_the_default_limit_is_500(sim: Sim) -> None:
     await sim.knobs(max_concurrent=1000, quota=1000)
     for _ in range(500):
@@ -123,6 +134,7 @@ async def test_b25_the_default_limit_is_500(sim: Sim) -> None:
     assert len(await sim.images(limit="501")) == 501
 
 
+@pytest.mark.behaviour(25)
 @pytest.mark.parametrize(
     ("filters", "kinds"),
     [
@@ -147,6 +159,7 @@ async def test_b25_filters(sim: Sim, filters: dict[str, str], kinds: list[str]) 
     assert found == {sim.source(kind) for kind in kinds}
 
 
+@pytest.mark.behaviour(25)
 async def test_b25_filters_by_owner_key_and_tag(sim: Sim) -> None:
     keyed = {image["id"] for image in await sim.images(__system__cmkid=sim.key("source"), owner=sim.project_id)}
     assert keyed == {sim.source("encrypted")}
@@ -155,6 +168,7 @@ async def test_b25_filters_by_owner_key_and_tag(sim: Sim) -> None:
     assert await sim.images(tag="team=blue") == []
 
 
+@pytest.mark.behaviour(25)
 async def test_b25_shared_images_that_are_not_accepted_are_listed_by_knob(sim: Sim) -> None:
     assert await sim.images(name="sim-shared-pending") == []
     await sim.knobs(list_pending_shared=True)
@@ -162,6 +176,7 @@ async def test_b25_shared_images_that_are_not_accepted_are_listed_by_knob(sim: S
     assert (image["member_status"], image["__imagetype"]) == ("pending", "shared")
 
 
+@pytest.mark.behaviour(25)
 @pytest.mark.parametrize("name", ["__originalimagename", "__data_origin", "anything"])
 async def test_b25_what_is_not_documented_is_no_filter(sim: Sim, name: str) -> None:
     everything = len(await sim.images())
@@ -172,6 +187,7 @@ async def test_b25_what_is_not_documented_is_no_filter(sim: Sim, name: str) -> N
     assert (await sim.call("GET", f"/v2/cloudimages?{name}=nonsense")).code == (400, "IMG.0017")
 
 
+@pytest.mark.behaviour(25)
 @pytest.mark.parametrize(
     ("query", "code"),
     [
@@ -186,18 +202,21 @@ async def test_b25_values_that_make_no_sense(sim: Sim, query: str, code: str) ->
     assert (await sim.call("GET", f"/v2/cloudimages?{query}")).code == (400, code)
 
 
+@pytest.mark.behaviour(25)
 async def test_b25_the_enterprise_project_may_be_required(sim: Sim) -> None:
     await sim.knobs(eps_required=True)
     assert (await sim.call("GET", "/v2/cloudimages")).code == (403, "IMG.0026")
     assert await sim.images(enterprise_project_id="all_granted_eps")
 
 
+@pytest.mark.behaviour(25)
 async def test_b25_an_empty_list_is_an_empty_list(sim: Sim) -> None:
     token = await sim.login(scope={"project": {"id": sim.config["other_projects"][0]["id"]}})
     answer = await sim.call("GET", "/v2/cloudimages?__imagetype=private", token=token)
     assert answer.body == {"images": []}
 
 
+@pytest.mark.behaviour(26)
 async def test_b26_pages_of_25_with_links(sim: Sim) -> None:
     await sim.knobs(max_concurrent=100)
     for _ in range(30):
@@ -214,6 +233,7 @@ async def test_b26_pages_of_25_with_links(sim: Sim) -> None:
     assert (len(seen), len(set(seen)), pages) == (30, 30, 2)
 
 
+@pytest.mark.behaviour(26)
 @pytest.mark.parametrize(
     ("knob", "code"),
     [("json", 404), ("json_string", "404")],
@@ -223,6 +243,7 @@ async def test_b26_an_image_that_is_absent_is_404_without_an_img_code(sim: Sim, 
     assert (await sim.call("GET", "/v2/images/nothing")).code == (404, code)
 
 
+@pytest.mark.behaviour(26)
 async def test_b26_the_404_may_be_html(sim: Sim) -> None:
     await sim.knobs(glance_error="html")
     answer = await sim.call("GET", "/v2/images/nothing")
@@ -230,6 +251,7 @@ async def test_b26_the_404_may_be_html(sim: Sim) -> None:
     assert "404 Not Found" in answer.text
 
 
+@pytest.mark.behaviour(27)
 async def test_b27_attributes_are_flat_and_mostly_texts(sim: Sim) -> None:
     image = await sim.image(sim.source("full-ecs"))
     assert (image["__whole_image"], image["__support_kvm"], image["__isregistered"]) == ("true", "true", "true")
@@ -238,6 +260,7 @@ async def test_b27_attributes_are_flat_and_mostly_texts(sim: Sim) -> None:
     assert not any(isinstance(value, dict) for value in image.values())
 
 
+@pytest.mark.behaviour(31)
 async def test_b31_deleting_the_source_does_not_touch_a_finished_copy(sim: Sim) -> None:
     image_id = await sim.copied()
     await sim.delete(sim.source())
@@ -245,6 +268,7 @@ async def test_b31_deleting_the_source_does_not_touch_a_finished_copy(sim: Sim) 
     assert (await sim.image(image_id))["status"] == "active"
 
 
+@pytest.mark.behaviour(31)
 @pytest.mark.parametrize(("knob", "status"), [("unaffected", "SUCCESS"), ("fail", "FAIL")])
 async def test_b31_deleting_the_source_during_the_copy(sim: Sim, knob: str, status: str) -> None:
     await sim.knobs(source_deleted=knob)
@@ -256,6 +280,7 @@ async def test_b31_deleting_the_source_during_the_copy(sim: Sim, knob: str, stat
     assert (await sim.job(other)).body["status"] == "SUCCESS"
 
 
+@pytest.mark.behaviour(43)
 async def test_b43_an_image_that_was_removed_by_hand_is_no_more(sim: Sim) -> None:
     job_id = await sim.accepted()
     sim.clock.move(COPY_SECONDS)

@@ -7,6 +7,7 @@ import pytest
 from simulator.harness import COPY_SECONDS, Sim
 
 
+@pytest.mark.behaviour(2)
 async def test_b02_a_job_goes_from_init_over_running_to_success(sim: Sim) -> None:
     job_id = await sim.accepted()
     seen = []
@@ -17,6 +18,7 @@ async def test_b02_a_job_goes_from_init_over_running_to_success(sim: Sim) -> Non
     assert seen == ["INIT", "INIT", "RUNNING", "RUNNING", "SUCCESS"]
 
 
+@pytest.mark.behaviour(2)
 async def test_b02_the_image_is_not_usable_before_the_job_is_done(sim: Sim) -> None:
     await sim.accepted()
     (image,) = await sim.images(name="the-copy")
@@ -25,6 +27,7 @@ async def test_b02_the_image_is_not_usable_before_the_job_is_done(sim: Sim) -> N
     assert (await sim.call("POST", path, {"name": "a"})).code == (400, "IMG.0046")
 
 
+@pytest.mark.behaviour(3)
 async def test_b03_both_urls_tell_the_same_job(sim: Sim) -> None:
     job_id = await sim.accepted()
     sim.clock.move(60)
@@ -33,6 +36,7 @@ async def test_b03_both_urls_tell_the_same_job(sim: Sim) -> None:
     assert old == new
 
 
+@pytest.mark.behaviour(3)
 async def test_b03_another_project_in_the_path_is_img_0030(sim: Sim) -> None:
     job_id, other = await sim.accepted(), sim.config["other_projects"][0]["id"]
     assert (await sim.call("GET", f"/v1/{other}/jobs/{job_id}")).code == (400, "IMG.0030")
@@ -40,6 +44,7 @@ async def test_b03_another_project_in_the_path_is_img_0030(sim: Sim) -> None:
     assert answer.code == (400, "IMG.0030")
 
 
+@pytest.mark.behaviour(3)
 async def test_b03_the_progress_url_can_be_absent(sim: Sim) -> None:
     job_id = await sim.accepted()
     await sim.knobs(progress_endpoint=False)
@@ -47,6 +52,7 @@ async def test_b03_the_progress_url_can_be_absent(sim: Sim) -> None:
     assert (await sim.job(job_id)).status == 200
 
 
+@pytest.mark.behaviour(4)
 async def test_b04_times_and_nulls_of_a_running_job(sim: Sim) -> None:
     job_id = await sim.accepted()
     sim.clock.move(60)
@@ -57,6 +63,7 @@ async def test_b04_times_and_nulls_of_a_running_job(sim: Sim) -> None:
     assert (job["end_time"], job["error_code"], job["fail_reason"]) == ("", None, None)
 
 
+@pytest.mark.behaviour(4)
 async def test_b04_times_and_nulls_of_a_finished_job(sim: Sim) -> None:
     job_id = await sim.accepted()
     sim.clock.move(10_000)
@@ -64,6 +71,7 @@ async def test_b04_times_and_nulls_of_a_finished_job(sim: Sim) -> None:
     assert (job["end_time"], job["error_code"]) == ("2025-06-15T15:16:40.250Z", None)
 
 
+@pytest.mark.behaviour(5)
 async def test_b05_a_running_job_tells_image_and_percentage(sim: Sim) -> None:
     job_id = await sim.accepted()
     sim.clock.move(0.4 * COPY_SECONDS)
@@ -81,6 +89,7 @@ async def test_b05_a_running_job_tells_image_and_percentage(sim: Sim) -> None:
     }
 
 
+@pytest.mark.behaviour(5)
 async def test_b05_the_percentage_grows_and_is_1_only_at_the_end(sim: Sim) -> None:
     job_id = await sim.accepted()
     sim.clock.move(10)
@@ -92,6 +101,7 @@ async def test_b05_the_percentage_grows_and_is_1_only_at_the_end(sim: Sim) -> No
     assert 0 < seen[0] < seen[-1] < 1
 
 
+@pytest.mark.behaviour(5)
 async def test_b05_the_older_url_may_omit_the_percentage(sim: Sim) -> None:
     await sim.knobs(show_job_percent=False)
     job_id = await sim.accepted()
@@ -100,6 +110,7 @@ async def test_b05_the_older_url_may_omit_the_percentage(sim: Sim) -> None:
     assert (await sim.progress(job_id)).body["entities"]["process_percent"] == 0.1
 
 
+@pytest.mark.behaviour(6)
 @pytest.mark.parametrize(
     ("knob", "entities"), [("empty", {}), ("none", None), ("absent", "absent"), ("full", "the-copy")]
 )
@@ -111,6 +122,7 @@ async def test_b06_entities_of_an_init_job(sim: Sim, knob: str, entities: object
     assert (shown["image_name"] if knob == "full" else shown) == entities
 
 
+@pytest.mark.behaviour(7)
 async def test_b07_a_failed_job_tells_why(sim: Sim) -> None:
     await sim.fault(job={"fail": True, "error_code": "IMG.0014", "fail_reason": "No space.", "at": 0.25})
     job_id = await sim.accepted()
@@ -125,6 +137,7 @@ async def test_b07_a_failed_job_tells_why(sim: Sim) -> None:
     assert "image_id" not in (await sim.job(job_id)).body["entities"]
 
 
+@pytest.mark.behaviour(7)
 async def test_b07_the_half_made_image_is_gone_or_killed(sim: Sim) -> None:
     await sim.fault(job={"fail": True})
     job_id = await sim.accepted()
@@ -138,6 +151,7 @@ async def test_b07_the_half_made_image_is_gone_or_killed(sim: Sim) -> None:
     assert await sim.images(name="the-copy") == []
 
 
+@pytest.mark.behaviour(8)
 async def test_b08_status_in_lower_case_by_knob(sim: Sim) -> None:
     await sim.knobs(status_case="lower")
     await sim.fault(skip=1, job={"fail": True})
@@ -146,6 +160,7 @@ async def test_b08_status_in_lower_case_by_knob(sim: Sim) -> None:
     assert [(await sim.job(job)).body["status"] for job in (first, second)] == ["success", "failed"]
 
 
+@pytest.mark.behaviour(9)
 async def test_b09_an_unknown_job_is_400_or_404(sim: Sim) -> None:
     assert (await sim.job("0" * 32)).code == (400, "IMG.0023")
     assert (await sim.progress("0" * 32)).code == (400, "IMG.0023")
@@ -153,12 +168,14 @@ async def test_b09_an_unknown_job_is_400_or_404(sim: Sim) -> None:
     assert (await sim.job("0" * 32)).code == (404, "IMG.0023")
 
 
+@pytest.mark.behaviour(9)
 async def test_b09_a_job_of_another_project_is_unknown(sim: Sim) -> None:
     job_id = await sim.accepted()
     sim.token = await sim.login(scope={"project": {"id": sim.config["other_projects"][0]["id"]}})
     assert (await sim.progress(job_id)).code == (400, "IMG.0023")
 
 
+@pytest.mark.behaviour(9)
 async def test_b09_jobs_are_forgotten_after_a_while(sim: Sim) -> None:
     await sim.knobs(job_retention_seconds=3600)
     job_id = await sim.accepted()
@@ -169,6 +186,7 @@ async def test_b09_jobs_are_forgotten_after_a_while(sim: Sim) -> None:
     assert len(await sim.images(name="the-copy")) == 1
 
 
+@pytest.mark.behaviour(9)
 async def test_b09_jobs_are_forgotten_on_order(sim: Sim) -> None:
     await sim.fault(job={"forget": True})
     assert (await sim.job(await sim.accepted())).code == (400, "IMG.0023")
@@ -179,6 +197,7 @@ async def test_b09_jobs_are_forgotten_on_order(sim: Sim) -> None:
     assert (await sim.job(job_id)).status == 200
 
 
+@pytest.mark.behaviour(40)
 async def test_b40_a_job_can_be_stuck_for_ever(sim: Sim) -> None:
     await sim.fault(job={"stuck": True, "at": 0.3})
     job_id = await sim.accepted()
@@ -189,6 +208,7 @@ async def test_b40_a_job_can_be_stuck_for_ever(sim: Sim) -> None:
     assert (await sim.job(job_id)).body["status"] == "SUCCESS"
 
 
+@pytest.mark.behaviour(40)
 async def test_b40_the_percentage_can_go_back(sim: Sim) -> None:
     await sim.fault(job={"zigzag": True})
     job_id = await sim.accepted()
@@ -200,6 +220,7 @@ async def test_b40_the_percentage_can_go_back(sim: Sim) -> None:
     assert all(0 <= percent < 1 for percent in seen)
 
 
+@pytest.mark.behaviour(40)
 async def test_b40_a_running_job_gets_stuck_or_fails_on_order(sim: Sim) -> None:
     stuck, failing = await sim.accepted(), await sim.accepted()
     sim.clock.move(300)
@@ -211,6 +232,7 @@ async def test_b40_a_running_job_gets_stuck_or_fails_on_order(sim: Sim) -> None:
     assert (job["status"], job["error_code"], job["end_time"]) == ("FAIL", "IMG.0014", "2025-06-15T15:11:40.250Z")
 
 
+@pytest.mark.behaviour(42)
 async def test_b42_success_without_an_image_id(sim: Sim) -> None:
     await sim.fault(job={"without_image_id": True})
     job_id = await sim.accepted()

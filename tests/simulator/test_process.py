@@ -110,6 +110,15 @@ def test_a_signal_ends_it_cleanly(number: int) -> None:
         assert process.end(number) == 0
 
 
+def test_a_knob_that_is_set_wins_over_the_edition() -> None:
+    options = ("--knob", "progress_endpoint=on")
+    with running(*options, IMS_SIMULATOR_EDITION="swiss", IMS_SIMULATOR_KNOB_PERMISSION_STATUS="403") as process:
+        config = process.call("GET", "/_simulator/config")[1]
+        knobs = config["knobs"]
+        assert config["edition"] == "swiss"
+        assert (knobs["progress_endpoint"], knobs["permission_status"], knobs["cmk_id_field"]) == (True, 403, False)
+
+
 def test_a_port_that_is_taken_is_said_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -1,0 +1,28 @@
+"""Which behaviours of the cloud the simulator's tests show: the numbers of their `behaviour` markers."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ALL = range(1, 45)
+"""docs/simulator.md lists them."""
+
+
+def shown(folder: Path) -> dict[int, list[str]]:
+    """The tests that show each behaviour, by its number; read from the sources, so that one file may run alone."""
+    found: dict[int, list[str]] = {}
+    for file in sorted(folder.glob("test_*.py")):
+        for number, test in _marked(ast.parse(file.read_text("utf-8"))):
+            found.setdefault(number, []).append(f"{file.name}::{test}")
+    return found
+
+
+def _marked(module: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            for decorator in node.decorator_list:
+                if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.behaviour":
+                    for argument in decorator.args:
+                        yield int(ast.literal_eval(argument)), node.name

@@ -1,0 +1,39 @@
+"""Each behaviour of the cloud has a test that names its number."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from simulator import behaviours
+
+FOLDER = Path(__file__).parent
+PAGE = FOLDER.parents[1] / "docs" / "simulator.md"
+
+PENDING = frozenset({32, 33, 34, 35, 44})
+"""Behaviours whose tests are not marked yet."""
+
+
+def test_every_behaviour_has_a_test() -> None:
+    missing = set(behaviours.ALL) - set(behaviours.shown(FOLDER)) - PENDING
+    assert not missing, f"no test has @pytest.mark.behaviour with {sorted(missing)}"
+
+
+def test_no_test_names_a_behaviour_that_there_is_not() -> None:
+    assert set(behaviours.shown(FOLDER)) <= set(behaviours.ALL)
+
+
+def test_the_page_lists_every_behaviour() -> None:
+    rows = re.findall(r"^\| (\d+) \|", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert [int(number) for number in rows] == list(behaviours.ALL)
+
+
+def test_a_marker_with_several_numbers_counts_for_each(tmp_path: Path) -> None:
+    (tmp_path / "test_some.py").write_text(
+        "@pytest.mark.behaviour(3, 4)\nasync def test_a(): ...\n"
+        "@pytest.mark.behaviour(4)\n@other\ndef test_b(): ...\n"
+        "@pytest.mark.behaviour(5)\ndef helper(): ...\n"
+        "@pytest.mark.timeout(6)\ndef test_c(): ...\n"
+    )
+    one, other = "test_some.py::test_a", "test_some.py::test_b"
+    assert behaviours.shown(tmp_path) == {3: [one], 4: [one, other]}
