@@ -37,8 +37,13 @@ unit: $(SYNCED) ## Unit tests
 	$(RUN)/python -m pytest -n auto tests/unit
 
 .PHONY: simulator
-simulator: $(SYNCED) ## Tests of the cloud's simulator
-	$(RUN)/python -m pytest -n auto tests/simulator
+simulator: $(SYNCED) ## Tests of the cloud's simulator, and of our traffic against its kept logs
+	$(RUN)/python -m pytest -n auto tests/simulator tests/golden
+
+.PHONY: golden
+golden: $(SYNCED) ## Keep the traffic as it is now: writes tests/golden/*.txt and the lists in docs/simulator.md
+	@PYTHONPATH=tests $(RUN)/python -m golden
+	@PYTHONPATH=tests $(RUN)/python -m simulator.reference
 
 .PHONY: e2e
 e2e: controlplane ## End-to-end tests on a real control plane

@@ -43,14 +43,6 @@ class Context:
         """Media type of the body, without its parameters."""
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
-    def new_hex(self, word: str) -> str:
-        """An id of 32 hex digits for something that this call makes."""
-        return self.cloud.ids.hex(self.call.sequence, word)
-
-    def new_uuid(self, word: str) -> str:
-        """A UUID for something that this call makes."""
-        return self.cloud.ids.uuid(self.call.sequence, word)
-
     def new_text(self, word: str, length: int) -> str:
         """A token or a secret of so many characters that this call makes."""
         return self.cloud.ids.text(self.call.sequence, word, length)

@@ -194,7 +194,7 @@ async def add_image(request: web.Request) -> web.Response:
     """Add a source image; 201 and its row."""
     order, cloud = await _read(request, NewImage), request.app[CLOUD]
     number = cloud.images.last_sequence + 1
-    image_id = str(order.id or cloud.ids.uuid(number, "added image"))
+    image_id = str(order.id or cloud.ids.uuid(number, "image"))
     if cloud.images.get(image_id) is not None:
         return _problem(409, f"there is an image {image_id} already")
     props = base_props(image_id, order.name, order.owner or cloud.accounts.project.id)

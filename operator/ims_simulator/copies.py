@@ -91,7 +91,8 @@ def _check_limits(context: Context, request: CopyRequest) -> None:
 
 
 def _new_job(context: Context, request: CopyRequest, source: Image, fault: JobFault) -> Job:
-    knobs, now = context.cloud.knobs, context.now
+    knobs, now, ids = context.cloud.knobs, context.now, context.cloud.ids
+    number = context.cloud.images.last_sequence + 1
     seconds = knobs.copy_seconds if fault.copy_seconds is None else fault.copy_seconds
     ends_at: float | None = now + seconds
     if fault.fail:
@@ -99,12 +100,12 @@ def _new_job(context: Context, request: CopyRequest, source: Image, fault: JobFa
     elif fault.stuck:
         ends_at = None
     return Job(
-        id=context.new_hex("job"),
+        id=ids.hex(number, "job"),
         project_id=context.caller.project_id,
         source_id=source.id,
-        image_id=context.new_uuid("image"),
+        image_id=ids.uuid(number, "image"),
         image_name=request.name,
-        sub_job_id=context.new_hex("sub job"),
+        sub_job_id=ids.hex(number, "sub job"),
         accepted_at=now,
         init_seconds=min(knobs.init_seconds, seconds / 10),
         copy_seconds=seconds,

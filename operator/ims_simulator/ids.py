@@ -1,8 +1,9 @@
 """Where the ids of all that is made while the cloud runs come from: images, jobs, tokens, requests.
 
-Each follows from a salt and from the number of the call that makes it. With a seed that was given, the salt is the
-seed: the same calls in the same order make the same ids, in any process. Without one, the salt is random, so that a
-cloud that starts anew does not give an id of the old one to another copy.
+Each follows from a salt and a number: an image's and its job's from how many images there were, those of a request and
+of a token from the number of the call. With a seed that was given, the salt is the seed: the same calls in the same
+order make the same ids, in any process. Without one, the salt is random, so that a cloud that starts anew does not
+give an id of the old one to another copy.
 """
 
 from __future__ import annotations
@@ -14,22 +15,22 @@ import uuid
 
 
 class Ids:
-    """Makes ids; the same salt, call and word make the same id."""
+    """Makes ids; the same salt, number and word make the same id."""
 
     def __init__(self, seed: int | None) -> None:
         self.salt = f"seed {seed}" if seed is not None else secrets.token_hex(16)
 
-    def hex(self, call: int, word: str) -> str:
+    def hex(self, number: int, word: str) -> str:
         """32 lower-case hex digits."""
-        return self._digest(call, word, 16).hex()
+        return self._digest(number, word, 16).hex()
 
-    def uuid(self, call: int, word: str) -> str:
+    def uuid(self, number: int, word: str) -> str:
         """A version 4 UUID with hyphens."""
-        return str(uuid.UUID(bytes=self._digest(call, word, 16), version=4))
+        return str(uuid.UUID(bytes=self._digest(number, word, 16), version=4))
 
-    def text(self, call: int, word: str, length: int) -> str:
+    def text(self, number: int, word: str, length: int) -> str:
         """So many letters, digits, - and _: for tokens and secrets."""
-        return base64.urlsafe_b64encode(self._digest(call, word, length)).decode()[:length]
+        return base64.urlsafe_b64encode(self._digest(number, word, length)).decode()[:length]
 
-    def _digest(self, call: int, word: str, length: int) -> bytes:
-        return hashlib.shake_128(f"{self.salt}/{call}/{word}".encode()).digest(length)
+    def _digest(self, number: int, word: str, length: int) -> bytes:
+        return hashlib.shake_128(f"{self.salt}/{number}/{word}".encode()).digest(length)

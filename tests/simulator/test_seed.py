@@ -91,7 +91,7 @@ def test_without_a_seed_only_what_is_there_from_the_start_has_the_same_ids() -> 
 
 def test_an_id_of_every_kind_is_another_one() -> None:
     ids = Ids(1)
-    made = [ids.hex(call, word) for call in (1, 2) for word in ("job", "sub job", "request")]
+    made = [ids.hex(number, word) for number in (1, 2) for word in ("job", "sub job", "request")]
     made += [ids.uuid(1, "image"), ids.text(1, "token", 512)]
     assert len(set(made)) == len(made)
     assert len(ids.text(1, "token", 512)) == 512
