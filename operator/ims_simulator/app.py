@@ -106,15 +106,16 @@ class _Service:
                 call.fault = fault.id
                 if fault.spec.when == "before":
                     await self._sleep(fault.spec.delay_seconds)
-            replaced = fault is not None and (fault.spec.cut or fault.spec.reply is not None)
+            replaced = fault is not None and (fault.spec.cut is True or fault.spec.reply is not None)
             if fault is not None and replaced and fault.spec.when == "before":
-                return self._struck(request, context, fault)
+                return await self._struck(request, context, fault)
             reply = self._carry_out(context, kind, handler, problem)
             if fault is not None and fault.spec.when == "after":
                 await self._sleep(fault.spec.delay_seconds)
                 if replaced:
-                    return self._struck(request, context, fault)
-            return self._answer(context, reply)
+                    return await self._struck(request, context, fault)
+            answer = self._answer(context, reply)
+            return await _half(request, answer) if fault is not None and fault.spec.cut else answer
 
         return handle
 
@@ -162,9 +163,10 @@ class _Service:
             context.call.error_code = getattr(error, "code", None) or getattr(error, "number", None)
             return error.reply(context.call.request_id, cloud.knobs)
 
-    def _struck(self, request: web.Request, context: Context, fault: Fault) -> web.StreamResponse:
+    async def _struck(self, request: web.Request, context: Context, fault: Fault) -> web.StreamResponse:
         if fault.spec.reply is not None:
-            return self._answer(context, fault.spec.reply.render(context.call.request_id, self._cloud.knobs))
+            answer = self._answer(context, fault.spec.reply.render(context.call.request_id, self._cloud.knobs))
+            return await _half(request, answer) if fault.spec.cut else answer
         self._cloud.calls.finish(context.call, 0)
         if request.transport is not None:
             request.transport.abort()
@@ -200,3 +202,15 @@ def _has_request_id(reply: Reply, knobs: Knobs) -> bool:
     if knobs.request_id_header == "errors":
         return reply.status >= 400
     return isinstance(reply.body, dict) and "request_id" in reply.body
+
+
+async def _half(request: web.Request, whole: web.Response) -> web.StreamResponse:
+    """Send half of a reply's body and hang up."""
+    body = whole.body if isinstance(whole.body, bytes) else b""
+    response = web.StreamResponse(status=whole.status, headers=whole.headers)
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return response

@@ -96,10 +96,11 @@ EDITIONS: dict[str, Edition] = {
 def help_lines() -> list[tuple[str, str]]:
     """(name, cloud and knobs) of every edition, for --help."""
     return [
-        (name, f"{edition.cloud}: {', '.join(f'{knob}={_shown(value)}' for knob, value in edition.knobs.items())}")
+        (name, f"{edition.cloud}: {', '.join(f'{knob}={shown(value)}' for knob, value in edition.knobs.items())}")
         for name, edition in EDITIONS.items()
     ]
 
 
-def _shown(value: JsonValue) -> str:
+def shown(value: JsonValue) -> str:
+    """A value as it is written on a command line."""
     return ("on" if value else "off") if isinstance(value, bool) else str(value)

@@ -109,7 +109,9 @@ class FaultSpec(_Strict):
     count: int | None = Field(1, ge=1, description="how many requests it strikes; null: all")
     when: Literal["before", "after"] = Field("before", description="whether the call is carried out first")
     delay_seconds: float = Field(0, ge=0, le=3600)
-    cut: bool = Field(False, description="cut the connection instead of answering")
+    cut: bool | Literal["reply"] = Field(
+        False, description='cut the connection instead of answering; "reply": in the middle of the reply\'s body'
+    )
     reply: FaultReply | None = None
     job: JobFault | None = None
 
@@ -119,8 +121,10 @@ class FaultSpec(_Strict):
             raise ValueError("a fault with job strikes copies: leave match.kind out, or say copy")
         if self.job is not None and (self.cut or self.reply is not None or self.delay_seconds):
             raise ValueError("job goes into a fault of its own, without reply, cut or delay_seconds")
-        if self.cut and self.reply is not None:
-            raise ValueError("cut and reply exclude each other")
+        if self.cut is True and self.reply is not None:
+            raise ValueError('cut and reply exclude each other; cut: "reply" sends half of it')
+        if self.cut == "reply" and self.reply is None and self.when == "before":
+            raise ValueError('cut: "reply" needs a reply to cut: give one, or when: after')
         if self.job is None and not self.cut and self.reply is None and not self.delay_seconds:
             raise ValueError("a fault needs one of reply, cut, delay_seconds, job")
         return self

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from simulator import behaviours
+from simulator import behaviours, reference
 
 FOLDER = Path(__file__).parent
-PAGE = FOLDER.parents[1] / "docs" / "simulator.md"
 
 PENDING = frozenset({32, 33, 34, 35, 44})
 """Behaviours whose tests are not marked yet."""
@@ -24,8 +23,13 @@ def test_no_test_names_a_behaviour_that_there_is_not() -> None:
 
 
 def test_the_page_lists_every_behaviour() -> None:
-    rows = re.findall(r"^\| (\d+) \|", PAGE.read_text("utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \|", reference.PAGE.read_text("utf-8"), re.MULTILINE)
     assert [int(number) for number in rows] == list(behaviours.ALL)
+
+
+def test_the_lists_of_the_page_are_as_the_code_has_them() -> None:
+    page = reference.PAGE.read_text("utf-8")
+    assert page == reference.generated(page), "make golden writes docs/simulator.md anew"
 
 
 def test_a_marker_with_several_numbers_counts_for_each(tmp_path: Path) -> None:

@@ -40,6 +40,25 @@ async def test_b23_a_connection_that_is_cut_before_leaves_nothing_but_the_call(s
     assert (call["status"], call["job_id"]) == (0, None)
 
 
+@pytest.mark.behaviour(23, 37)
+async def test_a_reply_is_cut_in_the_middle_of_its_body(sim: Sim) -> None:
+    await sim.fault(match={"kind": "copy"}, when="after", cut="reply")
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await sim.copy()
+    assert len(await sim.images(name="the-copy")) == 1
+    (call,) = await sim.calls(kind="copy")
+    assert call["status"] == 200
+
+
+@pytest.mark.behaviour(37)
+@pytest.mark.parametrize("shape", ["html", "gateway"])
+async def test_a_reply_on_order_is_cut_in_the_middle_of_its_body(sim: Sim, shape: str) -> None:
+    await sim.fault(match={"kind": "copy"}, cut="reply", reply={"status": 502, "shape": shape})
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await sim.copy()
+    assert await sim.images(name="the-copy") == []
+
+
 THROTTLED = "The throttling threshold has been reached: policy user over ratelimit,limit:2,time:1 minute"
 
 
@@ -162,6 +181,7 @@ async def test_b37_logins_fail_on_order_too(sim: Sim) -> None:
         ({"reply": {"status": 99}}, "greater than or equal to 200"),
         ({"reply": {"status": 500, "shape": "xml"}}, "'ims', 'gateway', 'keystone', 'html', 'empty' or 'json'"),
         ({"cut": True, "reply": {"status": 500}}, "exclude each other"),
+        ({"cut": "reply"}, "needs a reply to cut"),
         ({"cut": True, "match": {"path": "("}}, "not a regular expression"),
         ({"cut": True, "match": {"kind": "copies"}}, "'token', 'copy'"),
         ({"job": {"fail": True, "stuck": True}}, "exclude each other"),
