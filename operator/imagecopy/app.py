@@ -11,7 +11,7 @@ import random
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,22 +19,28 @@ from typing import Any, Final, TypeVar
 
 import kopf
 import structlog
-from kopf._cogs.structs.references import Insights  # not public, but what kopf.operator() takes
+from kopf._cogs.structs.references import (  # not public, but what kopf.operator() takes
+    Insights,
+    NamespaceName,
+    Resource,
+)
 from kubernetes.aio.client import Configuration
 
-from imagecopy import __version__, handlers, logs
+from imagecopy import __version__, handlers, logs, metrics
 from imagecopy.api.base import GROUP
 from imagecopy.flow.pacing import Bounds
 from imagecopy.flow.view import occupies_slot
-from imagecopy.health import Endpoints, count_call, count_event
+from imagecopy.health import Endpoints
 from imagecopy.ims import CallRecord
 from imagecopy.kube import connection
 from imagecopy.kube.client import IMAGE_COPIES, KubeClient
 from imagecopy.kube.errors import KubeError
-from imagecopy.reconcile import Cloud, Providers, Reconciler, Sweeper
+from imagecopy.kube.session import Sessions, counting
+from imagecopy.reconcile import Census, Cloud, Providers, Reconciler, Sweeper
 from imagecopy.reconcile.providers import PLURALS
 from imagecopy.reconcile.slots import UNKNOWN_PROJECT
 from imagecopy.settings import Settings
+from imagecopy.vitals import Vitals
 
 _START_SECONDS: Final = 30.0
 """A start waits so long for an API server that does not answer."""
@@ -76,8 +82,11 @@ async def run(settings: Settings) -> None:
     """
     async with AsyncExitStack() as stack:
         configuration = await connection.load()
+        vitals = Vitals()
+        await stack.enter_async_context(_background(vitals.pulse.run()))
+        configuration.trace_configs = [counting(metrics.count_kubernetes_call)]
         kube = await stack.enter_async_context(_closing(KubeClient(configuration)))
-        endpoints = await stack.enter_async_context(_closing(Endpoints()))
+        endpoints = await stack.enter_async_context(_closing(Endpoints(vitals)))
         await endpoints.start(settings.health_port, settings.metrics_port)
         await _patiently(partial(_check_crds, kube))
         installation = settings.installation_id or ""
@@ -94,31 +103,35 @@ async def run(settings: Settings) -> None:
             bounds=Bounds(settings.min_poll_seconds, settings.max_poll_seconds),
             clock=partial(datetime.now, UTC),
             settle_seconds=settings.settle_seconds,
-            on_event=count_event,
+            on_event=metrics.count_event,
+            on_end=metrics.count_end,
         )
+        census = Census()
+        metrics.tell_build(__version__)
+        stack.enter_context(metrics.telling(metrics.State(vitals=vitals, census=census, slots=reconciler.slots)))
         await _patiently(partial(_find_running, kube, reconciler, settings.namespaces))
         if settings.sweep_seconds:
-            sweeper = Sweeper(kube, reconciler, settings.namespaces, settings.sweep_seconds)
+            sweeper = Sweeper(kube, reconciler, settings.namespaces, settings.sweep_seconds, census=census)
             await stack.enter_async_context(_background(sweeper.run()))
         registry = kopf.OperatorRegistry()
-        kopf.on.login(registry=registry)(partial(_login, configuration=configuration))
-        handlers.register(registry, reconciler)
+        sessions = Sessions(configuration, vitals.watches, metrics.count_kubernetes_call)
+        await stack.enter_async_context(_closing(sessions))
+        kopf.on.login(registry=registry)(partial(_login, configuration=configuration, sessions=sessions))
+        handlers.register(registry, reconciler, census)
         _log.info("started", version=__version__, installation=installation, namespaces=settings.namespaces or "all")
-        await _operate(registry, settings, endpoints, reconciler)
+        await _operate(registry, settings, vitals, reconciler)
         await reconciler.drain(_DRAIN_SECONDS)
         _log.info("stopped")
 
 
-async def _operate(
-    registry: kopf.OperatorRegistry, settings: Settings, endpoints: Endpoints, reconciler: Reconciler
-) -> None:
+async def _operate(registry: kopf.OperatorRegistry, settings: Settings, vitals: Vitals, reconciler: Reconciler) -> None:
     """Let kopf work until a signal says stop.
 
     kopf asks once which resources there are. An API server that has just started, or just got our CRDs, may answer
     without them, and kopf would wait for ever: so it is started anew until it watches.
     """
     stop = asyncio.Event()
-    while not (await _watch(registry, settings, endpoints, reconciler, stop) or stop.is_set()):
+    while not (await _watch(registry, settings, vitals, reconciler, stop) or stop.is_set()):
         _log.warning("the API server does not tell of our resources yet; asking again")
         await asyncio.sleep(_SCAN_PAUSE_SECONDS)
 
@@ -126,7 +139,7 @@ async def _operate(
 async def _watch(
     registry: kopf.OperatorRegistry,
     settings: Settings,
-    endpoints: Endpoints,
+    vitals: Vitals,
     reconciler: Reconciler,
     stop: asyncio.Event,
 ) -> bool:
@@ -136,6 +149,7 @@ async def _watch(
 
     async def pass_on_stop() -> None:
         await stop.wait()
+        vitals.stopping = True
         ended.set()
         # kopf would wait 7 s for a call that hangs, which is too near to the 10 s that a stop may take.
         await reconciler.drain(_DRAIN_SECONDS)
@@ -146,9 +160,9 @@ async def _watch(
         if not insights.watched_resources:
             ended.set()
             return
+        vitals.watches.expect(_paths(insights.watched_resources, settings.namespaces))
         await ready.wait()
         _on_signals(stop)  # kopf put handlers of its own in place of ours, which know no second signal
-        endpoints.ready = True
 
     waiting = [asyncio.create_task(pass_on_stop()), asyncio.create_task(once_ready())]
     try:
@@ -163,7 +177,7 @@ async def _watch(
             ready_flag=ready,
         )
     finally:
-        endpoints.ready = False
+        vitals.watches.expect(None)
         for task in waiting:
             task.cancel()
     return bool(insights.watched_resources)
@@ -198,21 +212,20 @@ def _kopf_settings() -> kopf.OperatorSettings:
     return settings
 
 
-async def _login(*_: Any, configuration: Configuration, **__: Any) -> kopf.ConnectionInfo:
-    bearer = await configuration.get_api_key_with_prefix("BearerToken")  # reads a replaced token anew
-    scheme, _separator, token = (bearer or "").partition(" ")
-    return kopf.ConnectionInfo(
-        server=configuration.host,
-        ca_path=configuration.ssl_ca_cert,
-        ca_data=configuration.ca_cert_data,
-        insecure=not configuration.verify_ssl,
-        scheme=scheme.capitalize() or None,
-        token=token or None,
-        certificate_path=configuration.cert_file,
-        private_key_path=configuration.key_file,
-        proxy_url=configuration.proxy,
-        expiration=datetime.now(UTC) + timedelta(seconds=_LOGIN_SECONDS) if token else None,
+async def _login(*_: Any, configuration: Configuration, sessions: Sessions, **__: Any) -> kopf.AiohttpSession:
+    session = await sessions.open()
+    until = datetime.now(UTC) + timedelta(seconds=_LOGIN_SECONDS)
+    replaced = "Authorization" in session.headers  # a token may be, a certificate is not
+    return kopf.AiohttpSession(
+        server=configuration.host, aiohttp_session=session, expiration=until if replaced else None
     )
+
+
+def _paths(watched: Iterable[Resource], namespaces: tuple[str, ...]) -> Iterator[str]:
+    """Return the paths of all lists that are watched."""
+    for resource in watched:
+        for namespace in (namespaces if resource.namespaced else ()) or (None,):
+            yield resource.get_url(namespace=NamespaceName(namespace) if namespace else None)
 
 
 async def _patiently(read: Callable[[], Awaitable[_T]]) -> _T:
@@ -264,7 +277,7 @@ async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 def _on_call(record: CallRecord) -> None:
     logs.cloud_call(record)
-    count_call(record)
+    metrics.count_call(record)
 
 
 @asynccontextmanager

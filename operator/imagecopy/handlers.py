@@ -19,7 +19,7 @@ from imagecopy.api.imagecopy import DeletionPolicy
 from imagecopy.flow.view import in_flight
 from imagecopy.kube.client import IMAGE_COPIES
 from imagecopy.kube.objects import Snapshot, Unreadable
-from imagecopy.reconcile import Memory, Reconciler, farewell
+from imagecopy.reconcile import Census, Memory, Reconciler, farewell
 
 FINALIZER: Final = f"{GROUP}/finalizer"
 
@@ -48,8 +48,8 @@ class NoDiffs(kopf.DiffBaseStorage):
         """Store nothing."""
 
 
-def register(registry: kopf.OperatorRegistry, reconciler: Reconciler) -> None:
-    """Register the handlers."""
+def register(registry: kopf.OperatorRegistry, reconciler: Reconciler, census: Census) -> None:
+    """Register the handlers; ``census`` is told of every object."""
 
     @kopf.timer(
         GROUP,
@@ -80,8 +80,10 @@ def register(registry: kopf.OperatorRegistry, reconciler: Reconciler) -> None:
     @kopf.on.event(GROUP, VERSION, IMAGE_COPIES, registry=registry, id="wake")
     async def wake(event: kopf.RawEvent, uid: str, **_: Any) -> None:
         if event["type"] == "DELETED":
+            census.forget(uid)
             reconciler.slots.release(uid)
         else:
+            census.note(event["object"])
             reconciler.slots.wake(uid)
 
 

@@ -1,50 +1,26 @@
-"""/healthz, /readyz and /metrics over HTTP."""
+"""/healthz, /readyz and /metrics over HTTP. What the probes say is judged in :mod:`imagecopy.vitals`."""
 
+import logging
+
+import structlog
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from imagecopy.flow.steps import Event
-from imagecopy.ims import CallRecord
+from imagecopy.vitals import Vitals
 
-_calls = Counter(
-    "imagecopy_cloud_calls",
-    "Calls to the cloud, by kind and result (ok, or the class of the error).",
-    ["call", "result"],
-)
-_seconds = Histogram(
-    "imagecopy_cloud_call_seconds",
-    "Duration of calls to the cloud.",
-    ["call"],
-    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
-)
-
-_events = Counter(
-    "imagecopy_events",
-    "What happened to ImageCopies, by the reason of the Event: Submitted, Succeeded, CopyFailed, SecondImage ...",
-    ["reason"],
-)
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class PortTaken(Exception):
     """A port can't be listened on; the message names the variable to change."""
 
 
-def count_call(record: CallRecord) -> None:
-    """Count one call to the cloud."""
-    _calls.labels(record.call.value, record.error or "ok").inc()
-    _seconds.labels(record.call.value).observe(record.seconds)
-
-
-def count_event(event: Event) -> None:
-    """Count one Event."""
-    _events.labels(event.reason).inc()
-
-
 class Endpoints:
-    """The HTTP servers; not ready until :attr:`ready` is set to True."""
+    """The HTTP servers."""
 
-    def __init__(self) -> None:
-        self.ready = False
+    def __init__(self, vitals: Vitals) -> None:
+        self._vitals = vitals
+        self._ailments: list[str] = []
         self._runners: list[web.AppRunner] = []
 
     async def start(self, health_port: int, metrics_port: int) -> None:
@@ -81,10 +57,19 @@ class Endpoints:
             raise PortTaken(f"{variable}={port} can't be listened on ({exc.strerror}): set another port, or 0") from exc
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
+        ailments = self._vitals.ailments()
+        if bool(ailments) != bool(self._ailments):  # once, as whoever asks will ask again and then end this process
+            _log.log(logging.ERROR if ailments else logging.INFO, "health changed", ailments=ailments)
+        self._ailments = ailments
+        return _answer(ailments)
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        return web.Response(text="ok\n") if self.ready else web.Response(status=503, text="starting\n")
+        return _answer(self._vitals.obstacles())
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _answer(complaints: list[str]) -> web.Response:
+    """Return 200, or 503 with one complaint in a line."""
+    return web.Response(status=503 if complaints else 200, text="\n".join(complaints or ["ok"]) + "\n")

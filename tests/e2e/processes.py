@@ -81,16 +81,26 @@ class Operator:
         lines = [line for line in self.log.read_text().splitlines() if about in line]
         return f"{self.log.name}:\n  " + "\n  ".join(lines[-count:])
 
-    def _is_ready(self) -> bool:
-        assert self.process.running(), self.last_lines()
+    def ask(self, path: str) -> tuple[int, str]:
+        """Return status and body of /healthz, /readyz or /metrics.
+
+        Raises:
+            OSError: nobody listens (yet).
+        """
         connection = http.client.HTTPConnection(HOST, self._port, timeout=5)
         try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == http.client.OK
-        except OSError:
-            return False
+            connection.request("GET", path)
+            reply = connection.getresponse()
+            return reply.status, reply.read().decode()
         finally:
             connection.close()
+
+    def _is_ready(self) -> bool:
+        assert self.process.running(), self.last_lines()
+        try:
+            return self.ask("/readyz")[0] == http.client.OK
+        except OSError:
+            return False
 
 
 class Simulator:

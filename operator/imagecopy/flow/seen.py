@@ -5,6 +5,7 @@ code decides anything in here.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, StrEnum, auto
 
 from imagecopy.api.imagecopy import Attempt
@@ -134,6 +135,8 @@ class JobSeen:
     progress: float | None = None
     image_id: str | None = None
     trouble: Trouble | None = None
+    ended_at: datetime | None = None
+    """By the cloud's clock: for a metric, no decision rests on it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """One tick of one ImageCopy: where the state machine, the cloud and Kubernetes meet. Nowhere else do they."""
 
+from imagecopy.reconcile.census import Census
 from imagecopy.reconcile.cloud import Cloud
 from imagecopy.reconcile.farewell import farewell
 from imagecopy.reconcile.providers import Providers
 from imagecopy.reconcile.sweep import Sweeper
 from imagecopy.reconcile.tick import Memory, Reconciler
 
-__all__ = ["Cloud", "Memory", "Providers", "Reconciler", "Sweeper", "farewell"]
+__all__ = ["Census", "Cloud", "Memory", "Providers", "Reconciler", "Sweeper", "farewell"]

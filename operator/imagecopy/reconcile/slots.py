@@ -43,6 +43,14 @@ class Slots:
         """Return how many wait for a slot of a project."""
         return len(self._queues[project])
 
+    def projects(self) -> set[str]:
+        """Return the projects that a slot was asked for or is used of."""
+        return {*self._limits, *(project for project, used in self._used.items() if used)} - {UNKNOWN_PROJECT}
+
+    def limit(self, project: str) -> int | None:
+        """Return how many jobs may run at a project, as the last copy that asked for a slot had it."""
+        return self._limits.get(project)
+
     def holds(self, uid: str) -> bool:
         """Tell whether this object has a slot of a known project."""
         return bool(self._project_of.get(uid))

@@ -20,6 +20,7 @@ from imagecopy.flow.view import Need, View, is_finished, is_true
 from imagecopy.kube.client import KubeClient
 from imagecopy.kube.errors import KubeError
 from imagecopy.kube.objects import Snapshot
+from imagecopy.reconcile.census import Census
 from imagecopy.reconcile.tick import Memory, Reconciler
 
 _BETWEEN_PROVIDERS_SECONDS: Final = 1.0
@@ -30,8 +31,20 @@ _log = structlog.stdlib.get_logger(__name__)
 class Sweeper:
     """Sweeps for as long as it runs."""
 
-    def __init__(self, kube: KubeClient, reconciler: Reconciler, namespaces: Iterable[str], seconds: float) -> None:
-        """``namespaces``: the watched ones, none for all. ``seconds``: the pause between two sweeps."""
+    def __init__(
+        self,
+        kube: KubeClient,
+        reconciler: Reconciler,
+        namespaces: Iterable[str],
+        seconds: float,
+        *,
+        census: Census | None = None,
+    ) -> None:
+        """``namespaces``: the watched ones, none for all. ``seconds``: the pause between two sweeps.
+
+        ``census``: is told which objects are left.
+        """
+        self._census = census or Census()
         self._kube = kube
         self._reconciler = reconciler
         self._namespaces: tuple[str | None, ...] = tuple(namespaces) or (None,)
@@ -56,11 +69,14 @@ class Sweeper:
             KubeError: the objects can't be listed.
         """
         groups: dict[tuple[str, ProviderRef], list[Snapshot]] = defaultdict(list)
+        known, listed = self._census.uids(), set()
         for namespace in self._namespaces:
             async for copy in self._kube.image_copies(namespace):
+                listed.add(copy.uid)
                 if copy.status.image_id and _is_ready(copy):
                     ref = copy.spec.provider_ref
                     groups["" if ref.kind is ProviderKind.CLUSTER else copy.namespace, ref].append(copy)
+        self._census.retain(known, listed)
         for copies in groups.values():
             await self._sweep_provider(copies)
             await asyncio.sleep(_BETWEEN_PROVIDERS_SECONDS)

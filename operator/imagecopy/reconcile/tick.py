@@ -44,6 +44,7 @@ from imagecopy.kube.client import KubeClient
 from imagecopy.kube.errors import Conflict, KubeError, Missing, Refused
 from imagecopy.kube.objects import Snapshot
 from imagecopy.reconcile.cloud import Cloud, Looked
+from imagecopy.reconcile.ended import OnEnd, ended
 from imagecopy.reconcile.slots import UNKNOWN_PROJECT, Slots
 
 _RACES: Final = 3
@@ -53,7 +54,6 @@ _SEND_SECONDS: Final = 30.0
 """An attempt is sent so soon after it was decided on, or a quarter of the settle window if that is less, or never."""
 _STORE_PAUSES_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
 """Pauses while a status can't be stored."""
-
 _TURN_SECONDS: Final = 60.0
 """An object that waits for a slot looks around so often, whether it was woken or not."""
 
@@ -98,10 +98,11 @@ class Reconciler:
         monotonic: Callable[[], float] = time.monotonic,
         settle_seconds: float = 300.0,
         on_event: Callable[[Event], None] | None = None,
+        on_end: OnEnd | None = None,
     ) -> None:
         """``installation`` tells clusters apart that share a project, ``writer`` this process from all others.
 
-        ``settle_seconds``: how long a copy whose reply was lost may take to show up. ``on_event`` is for metrics.
+        ``settle_seconds``: how long a copy whose reply was lost may take to show up. ``on_...`` are for metrics.
         """
         self.cloud = cloud
         self.clock = clock
@@ -109,6 +110,7 @@ class Reconciler:
         self.slots = Slots()
         self._settle_seconds = settle_seconds
         self._on_event = on_event
+        self._on_end = on_end
         self._kube = kube
         self._installation = installation
         self._writer = writer
@@ -222,13 +224,20 @@ class Reconciler:
 
     async def _carry_out(self, known: Snapshot, view: View, seen: Seen, memory: Memory) -> float | None:
         troubled = False
+        job_ended_at: datetime | None = None
         while True:
             now, began = self.clock(), self.monotonic()
             if is_trouble(seen):
                 troubled = True
                 memory.recent = replace(memory.recent, trouble_since=memory.recent.trouble_since or now)
             step = decide(replace(view, recent=self._recent(memory)), seen, now)
+            before = known.status
             known = await self.store(known, step.status, step.events, memory, intent=step.act)
+            if isinstance(seen, JobSeen):
+                job_ended_at = seen.ended_at
+            end = ended(before, known.status, job_ended_at, self.clock())
+            if end is not None and self._on_end is not None:
+                self._on_end(end)
             if isinstance(seen, JobSeen) and seen.progress != memory.recent.progress:
                 memory.recent = replace(memory.recent, progress=seen.progress, progress_moved_at=now)
             if step.act is None:

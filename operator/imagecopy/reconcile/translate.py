@@ -67,7 +67,7 @@ def job(found: ims.Job) -> JobSeen:
     """Return a job as seen; a failed one with the trouble that its code stands for."""
     image_id = found.image_id if len(found.image_id or "") <= _ID_LIMIT else None
     if found.state is ims.JobState.SUCCESS:
-        return JobSeen(JobState.SUCCEEDED, found.progress, image_id)
+        return JobSeen(JobState.SUCCEEDED, found.progress, image_id, ended_at=found.end_time)
     if found.state is not ims.JobState.FAIL:
         return JobSeen(JobState.RUNNING, found.progress, image_id)
     kind = ims.class_of_code(found.error_code)
@@ -76,4 +76,4 @@ def job(found: ims.Job) -> JobSeen:
         message=found.fail_reason or "the cloud gave no reason",
         code=found.error_code,
     )
-    return JobSeen(JobState.FAILED, found.progress, image_id, failed)
+    return JobSeen(JobState.FAILED, found.progress, image_id, failed, found.end_time)

@@ -1,0 +1,196 @@
+"""The HTTP sessions of the watches, which tell what they hear, and a count of all calls of the Kubernetes API.
+
+kopf gives handlers no bookmarks and tells nobody of failing requests. But it takes a session of ours, and a session
+has hooks: traces around each request, and the class of its responses, through which the stream of a watch runs.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
+from typing import Any, Final, Protocol, cast
+
+import aiohttp
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
+from yarl import URL
+
+from imagecopy.api.base import GROUP
+
+OnCall = Callable[[str, str], None]
+"""Hears of each call: the verb as RBAC has it, and the HTTP status, or ``error`` if no answer came."""
+
+_NO_ANSWER: Final = "error"
+_LONGEST_PAUSE_SECONDS: Final = 30.0
+_QUICK_SECONDS: Final = 60.0
+"""A login so soon after the last one was asked for because the API server refused that one."""
+
+
+class Listener(Protocol):
+    """Hears what the watches do; a path is that of the list, from ``/apis/`` on."""
+
+    def listed(self, path: str) -> None:
+        """A list was answered."""
+
+    def opened(self, path: str) -> None:
+        """A watch was answered."""
+
+    def heard(self, path: str, data: bytes) -> None:
+        """Something came over the stream of a watch."""
+
+    def ended(self, path: str) -> None:
+        """The other side ended the stream of a watch, or lost it."""
+
+    def failed(self, path: str, why: str) -> None:
+        """A list or watch was refused or not answered."""
+
+
+class Sessions:
+    """Opens the sessions that kopf logs in with, one after the other."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        listener: Listener,
+        on_call: OnCall,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Any] = asyncio.sleep,
+    ) -> None:
+        self._configuration = configuration
+        self._listener = listener
+        self._on_call = on_call
+        self._clock = clock
+        self._sleep = sleep
+        self._opened_at: float | None = None
+        self._refused = 0
+        self._last: aiohttp.ClientSession | None = None
+
+    async def open(self) -> aiohttp.ClientSession:
+        """Return a new session with the login of this moment: a service account's token is replaced now and then.
+
+        Where logins are refused one after the other, each waits longer, up to half a minute.
+        """
+        quick = self._opened_at is not None and self._clock() - self._opened_at < _QUICK_SECONDS
+        self._refused = self._refused + 1 if quick else 0
+        if self._refused:
+            await self._sleep(min(2.0 ** (self._refused - 1), _LONGEST_PAUSE_SECONDS))
+        bearer = await self._configuration.get_api_key_with_prefix("BearerToken")
+        self._last = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=RESTClientObject(self._configuration).ssl_context),
+            headers={"Authorization": bearer} if bearer else None,
+            proxy=self._configuration.proxy,
+            trust_env=True,
+            response_class=_hearing(self._listener),
+            trace_configs=[counting(self._on_call), _telling(self._listener)],
+        )
+        self._opened_at = self._clock()
+        return self._last
+
+    async def aclose(self) -> None:
+        """Close the last session, if kopf did not."""
+        if self._last is not None:
+            await self._last.close()
+
+
+def counting(on_call: OnCall) -> aiohttp.TraceConfig:
+    """Return a trace that reports every call."""
+
+    async def answered(_: object, __: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
+        on_call(_verb(params.method, params.url), str(params.response.status))
+
+    async def unanswered(_: object, __: SimpleNamespace, params: aiohttp.TraceRequestExceptionParams) -> None:
+        on_call(_verb(params.method, params.url), _NO_ANSWER)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(answered)
+    trace.on_request_exception.append(unanswered)
+    return trace
+
+
+def _telling(listener: Listener) -> aiohttp.TraceConfig:
+    """Return a trace that tells of lists and watches."""
+
+    async def answered(_: object, __: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
+        verb, path = _verb(params.method, params.url), _path(params.url)
+        if path is None or verb not in ("list", "watch"):
+            return
+        if params.response.status != 200:
+            listener.failed(path, f"{params.response.status} {params.response.reason or ''}".rstrip())
+        elif verb == "list":
+            listener.listed(path)
+        else:
+            listener.opened(path)
+
+    async def unanswered(_: object, __: SimpleNamespace, params: aiohttp.TraceRequestExceptionParams) -> None:
+        path = _path(params.url)
+        if path is not None and _verb(params.method, params.url) in ("list", "watch"):
+            exc = params.exception
+            listener.failed(path, f"the API server does not answer ({type(exc).__name__} {exc}".rstrip() + ")")
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(answered)
+    trace.on_request_exception.append(unanswered)
+    return trace
+
+
+def _hearing(listener: Listener) -> type[aiohttp.ClientResponse]:
+    """Return a class of responses that tells what comes over the stream of a watch."""
+
+    class Response(aiohttp.ClientResponse):
+        async def start(self, connection: Any) -> aiohttp.ClientResponse:
+            await super().start(connection)
+            path = _path(self.url)
+            if path is not None and self.status == 200 and _verb(self.method, self.url) == "watch":
+                self.content = cast("aiohttp.StreamReader", _Heard(self.content, path, listener))
+            return self
+
+    return Response
+
+
+class _Heard:
+    """A stream that tells what is read from it in chunks, which is how kopf reads; else it is the stream itself."""
+
+    def __init__(self, stream: aiohttp.StreamReader, path: str, listener: Listener) -> None:
+        self._stream = stream
+        self._path = path
+        self._listener = listener
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def iter_chunked(self, size: int) -> "_Chunks":
+        """Return an iterator over what comes, as soon as it comes."""
+        return _Chunks(self._stream.iter_chunked(size), self._path, self._listener)
+
+
+class _Chunks:
+    def __init__(self, chunks: AsyncIterator[bytes], path: str, listener: Listener) -> None:
+        self._chunks = chunks
+        self._path = path
+        self._listener = listener
+
+    def __aiter__(self) -> "_Chunks":
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            data = await anext(self._chunks)
+        except (StopAsyncIteration, aiohttp.ClientError, OSError):
+            self._listener.ended(self._path)
+            raise
+        self._listener.heard(self._path, data)
+        return data
+
+
+def _verb(method: str, url: URL) -> str:
+    """Return the verb as RBAC has it; a list is known by its page size, which all of ours have."""
+    if method == "GET":
+        return "watch" if "watch" in url.query else "list" if "limit" in url.query else "get"
+    return {"POST": "create", "PUT": "update"}.get(method, method.lower())
+
+
+def _path(url: URL) -> str | None:
+    """Return the path within our API group, whatever the server has before it; None for another group's."""
+    ours = f"/apis/{GROUP}/"
+    return ours + url.path.partition(ours)[2] if ours in url.path else None
