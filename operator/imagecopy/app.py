@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import kopf
 import structlog
@@ -31,7 +32,7 @@ from imagecopy.api.base import GROUP
 from imagecopy.flow.pacing import Bounds
 from imagecopy.flow.view import occupies_slot
 from imagecopy.health import Endpoints
-from imagecopy.ims import CallRecord
+from imagecopy.ims import AddressRules, BadProxy, CallRecord, Proxies
 from imagecopy.kube import connection
 from imagecopy.kube.client import IMAGE_COPIES, KubeClient
 from imagecopy.kube.errors import KubeError
@@ -76,11 +77,12 @@ async def run(settings: Settings) -> None:
     """Run until a signal says stop.
 
     Raises:
-        CannotStart: something that is needed is missing.
+        CannotStart: something that is needed is missing, or a proxy can't be used.
         NoCluster: no way to a cluster is known.
         PortTaken: a port can't be listened on.
     """
     async with AsyncExitStack() as stack:
+        proxies = _proxies()
         configuration = await connection.load()
         vitals = Vitals()
         await stack.enter_async_context(_background(vitals.pulse.run()))
@@ -93,7 +95,16 @@ async def run(settings: Settings) -> None:
         if not installation:
             installation = await _patiently(partial(kube.namespace_uid, "kube-system"))
         providers = await stack.enter_async_context(
-            _closing(Providers(kube, settings.allowlist, calls_per_second=settings.calls_per_second, on_call=_on_call))
+            _closing(
+                Providers(
+                    kube,
+                    settings.allowlist,
+                    addresses=_address_rules(settings, configuration),
+                    proxies=proxies,
+                    calls_per_second=settings.calls_per_second,
+                    on_call=_on_call,
+                )
+            )
         )
         reconciler = Reconciler(
             kube,
@@ -122,6 +133,22 @@ async def run(settings: Settings) -> None:
         await _operate(registry, settings, vitals, reconciler)
         await reconciler.drain(_DRAIN_SECONDS)
         _log.info("stopped")
+
+
+def _proxies() -> Proxies:
+    try:
+        proxies = Proxies.from_environment(os.environ)
+    except BadProxy as exc:
+        raise CannotStart(str(exc)) from None
+    for scheme, proxy in (("https", proxies.https), ("http", proxies.http)):
+        if proxy is not None:
+            _log.info("the cloud is called through a proxy", scheme=scheme, proxy=str(proxy))
+    return proxies
+
+
+def _address_rules(settings: Settings, configuration: Configuration) -> AddressRules:
+    hosts = (urlsplit(configuration.host).hostname, os.environ.get("KUBERNETES_SERVICE_HOST"))
+    return AddressRules(cluster_networks=settings.cluster_networks, api_servers=tuple(host for host in hosts if host))
 
 
 async def _operate(registry: kopf.OperatorRegistry, settings: Settings, vitals: Vitals, reconciler: Reconciler) -> None:

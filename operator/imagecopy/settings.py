@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from imagecopy.ims import DEFAULT_ALLOWLIST, Allowlist
+from imagecopy.ims import DEFAULT_ALLOWLIST, Allowlist, Network, parse_networks
 
 PREFIX = "IMAGECOPY_"
 
@@ -87,8 +87,13 @@ class Settings(BaseSettings):
     """Budget of calls to the cloud, for each provider: keeps many copies together below the cloud's limit."""
 
     endpoint_allowlist: Annotated[str, AfterValidator(_valid_allowlist)] = DEFAULT_ALLOWLIST
-    """Comma-separated hosts that providers may name, as host, *.domain or host:port. A provider's URL gets the cloud's
-    password sent to it, so only known clouds are allowed by default. Plain http only works for hosts named in full."""
+    """Comma-separated hosts that providers may name, as host, host:port, *.domain or with {region} as a label. They get
+    logins sent, so only IAM and IMS of the known clouds are allowed by default. Only hosts named in full may have plain
+    http, or an address that is refused otherwise: loopback, link-local, the API server's, the cluster's."""
+
+    cluster_networks: Annotated[tuple[Network, ...], NoDecode] = ()
+    """Comma-separated CIDRs of the cluster's Pods, Services and nodes, which no provider's host may resolve to. Keeps
+    whoever writes providers from having the operator call things inside the cluster."""
 
     @field_validator("namespaces", mode="before")
     @classmethod
@@ -102,6 +107,11 @@ class Settings(BaseSettings):
         if value and not names:
             raise ValueError("names no namespace; leave it out to watch all of them")
         return names
+
+    @field_validator("cluster_networks", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        return parse_networks(value) if isinstance(value, str) else value
 
     @field_validator("log_format", "log_level", mode="before")
     @classmethod

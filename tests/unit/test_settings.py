@@ -1,5 +1,7 @@
 """The knobs: IMAGECOPY_* environment variables."""
 
+from ipaddress import ip_network
+
 import pytest
 
 from imagecopy import settings
@@ -31,6 +33,7 @@ def test_the_defaults_are_as_designed() -> None:
         "calls_per_second": 10,
         "sweep_seconds": 900,
         "endpoint_allowlist": DEFAULT_ALLOWLIST,
+        "cluster_networks": (),
     }
 
 
@@ -48,6 +51,8 @@ GOOD = [
     ("SWEEP_SECONDS", "0", 0),
     ("CALLS_PER_SECOND", "0.1", 0.1),
     ("ENDPOINT_ALLOWLIST", "127.0.0.1:8774,*.example.com", "127.0.0.1:8774,*.example.com"),
+    ("CLUSTER_NETWORKS", "10.244.0.0/16, fd00::/8,", (ip_network("10.244.0.0/16"), ip_network("fd00::/8"))),
+    ("CLUSTER_NETWORKS", "10.0.0.1", (ip_network("10.0.0.1/32"),)),
 ]
 BAD = [
     ("NAMESPACES", "Bad_Name", "give names, separated by commas"),
@@ -74,6 +79,9 @@ BAD = [
     ("CALLS_PER_SECOND", "1001", "less than or equal to 1000"),
     ("ENDPOINT_ALLOWLIST", "https://ims.example.com/x", ""),
     ("ENDPOINT_ALLOWLIST", "*", ""),
+    ("CLUSTER_NETWORKS", "10.0.0.0/8;10.1.0.0/16", "write CIDRs such as 10.244.0.0/16"),
+    ("CLUSTER_NETWORKS", "10.0.0.0/33", "'10.0.0.0/33' is no network"),
+    ("CLUSTER_NETWORKS", "10.244.1.0/16", "write 10.244.0.0/16"),
 ]
 
 

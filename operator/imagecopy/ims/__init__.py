@@ -3,6 +3,7 @@
 Start reading at :class:`ImsClient`; :mod:`imagecopy.ims.errors` draws what can go wrong.
 """
 
+from imagecopy.ims.addresses import AddressRules, Network, parse_networks
 from imagecopy.ims.auth import Clock, ImsAuth, PasswordTokenAuth
 from imagecopy.ims.classify import Call, class_of_code, classify
 from imagecopy.ims.client import ImsClient
@@ -32,12 +33,15 @@ from imagecopy.ims.errors import (
 )
 from imagecopy.ims.login import PasswordCredentials, Session, TokenSession
 from imagecopy.ims.models import CopyAccepted, CopyRequest, Image, Job, JobState, Quota
+from imagecopy.ims.proxies import BadProxy, Proxies
 from imagecopy.ims.wire import CallRecord, OnCall, Timeouts, Wire, ssl_context
 
 __all__ = [
     "DEFAULT_ALLOWLIST",
     "KNOWN_CLOUDS",
+    "AddressRules",
     "Allowlist",
+    "BadProxy",
     "Call",
     "CallRecord",
     "Clock",
@@ -54,6 +58,7 @@ __all__ = [
     "JobNotFound",
     "JobState",
     "Misconfigured",
+    "Network",
     "NotFound",
     "NotReady",
     "OnCall",
@@ -61,6 +66,7 @@ __all__ = [
     "PasswordCredentials",
     "PasswordTokenAuth",
     "PermissionDenied",
+    "Proxies",
     "Quota",
     "QuotaExceeded",
     "Refused",
@@ -75,5 +81,6 @@ __all__ = [
     "class_of_code",
     "classify",
     "cloud_endpoints",
+    "parse_networks",
     "ssl_context",
 ]

@@ -81,7 +81,7 @@ class PasswordTokenAuth(ImsAuth):
         Raises:
             EndpointNotAllowed: the allowlist forbids ``iam_endpoint``.
         """
-        self._endpoint = wire.allowlist.endpoint(iam_endpoint)
+        self._endpoint = wire.allowlist.endpoint(iam_endpoint, "the provider's spec.endpoints.iam")
         self._credentials = credentials
         self._wire = wire
         self._region = region

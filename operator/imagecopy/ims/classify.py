@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from imagecopy.ims.errors import (
     CredentialsInvalid,
@@ -208,7 +209,7 @@ def classify(call: Call, status: int, headers: Mapping[str, str], body: bytes) -
     words = words_of(body)
     found = _class(call, status, words.code)
     error = found(
-        words.message or f"the cloud answered with status {status} and no words",
+        _redirect(status, headers) or words.message or f"the cloud answered with status {status} and no words",
         code=words.code,
         request_id=request_id_of(headers) or words.request_id,
         http_status=status,
@@ -217,6 +218,22 @@ def classify(call: Call, status: int, headers: Mapping[str, str], body: bytes) -
     if isinstance(error, JobNotFound):
         error.may_pass = words.code == "IMG.0023"
     return error
+
+
+def _redirect(status: int, headers: Mapping[str, str]) -> str | None:
+    """Return words for a redirect. Its path and query are left out: they may hold what was sent."""
+    if not 300 <= status < 400 or not headers.get("location"):
+        return None
+    try:
+        to = urlsplit(headers["location"])
+        where = f"{to.scheme}://{to.netloc.rpartition('@')[2]}" if to.netloc else "another path"
+    except ValueError:
+        where = "elsewhere"
+    return clean(
+        f"the server sends us on to {where} (status {status}), and redirects are never followed: "
+        "correct the provider's spec.endpoints",
+        400,
+    )
 
 
 def _class(call: Call, status: int, code: str | None) -> type[ImsError]:

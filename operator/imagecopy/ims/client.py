@@ -53,7 +53,9 @@ class ImsClient:
         """
         self._auth = auth
         self._wire = wire
-        self._endpoint = wire.allowlist.endpoint(ims_endpoint) if ims_endpoint else None
+        self._endpoint = (
+            wire.allowlist.endpoint(ims_endpoint, "the provider's spec.endpoints.ims") if ims_endpoint else None
+        )
         self._project_id = project_id
         self._progress_url_first = False
         self._http = wire.client(max_connections=max_connections)
@@ -259,8 +261,8 @@ class ImsClient:
         if self._endpoint is not None:
             return self._endpoint
         if session.ims_endpoint is None:
-            raise Misconfigured("the login's catalogue has no image service: give the IMS endpoint")
-        return self._wire.allowlist.endpoint(session.ims_endpoint)
+            raise Misconfigured("the login's catalogue has no image service: write its URL into spec.endpoints.ims")
+        return self._wire.allowlist.endpoint(session.ims_endpoint, "the image service in the login's catalogue")
 
 
 def _parsed(call: Call, response: httpx.Response, parse: Callable[[object], _T]) -> _T:

@@ -5,7 +5,7 @@
     ImsError
     ├── SurelyNotDone          the cloud did nothing for this call; a copy may be posted again
     │   ├── Unreachable        nothing was sent: DNS, connect, TLS, proxy, no free connection
-    │   ├── EndpointNotAllowed the operator's allowlist forbids the host; nothing was sent
+    │   ├── EndpointNotAllowed the operator's allowlist forbids the host, or its address is none to call
     │   ├── Misconfigured      endpoint, project or CA can't work as given
     │   ├── CredentialsInvalid the login is refused, or was just now and is not tried yet
     │   ├── PermissionDenied   the login lacks a permission, or the account may not do this now
@@ -78,7 +78,7 @@ class Unreachable(SurelyNotDone):
 
 
 class EndpointNotAllowed(SurelyNotDone):
-    """The operator's allowlist forbids the host. Nothing was sent; only the operator's setting can change it."""
+    """The operator's allowlist forbids the host, or it resolves to an address that is not called. Nothing was sent."""
 
 
 class Misconfigured(SurelyNotDone):

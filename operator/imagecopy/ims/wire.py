@@ -12,16 +12,21 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
+from imagecopy.ims.addresses import AddressRules
+from imagecopy.ims.bounded import BoundedBody, ReplyTooLarge
 from imagecopy.ims.classify import Call, clean, request_id_of, words_of
 from imagecopy.ims.endpoints import Allowlist
 from imagecopy.ims.errors import ImsError, Misconfigured, OutcomeUnknown, TryLater, Unreachable
-
-MAX_REPLY_BYTES = 2 * 1024 * 1024
+from imagecopy.ims.guard import Guard
+from imagecopy.ims.proxies import Proxies
+from imagecopy.ims.resolver import Resolver
+from imagecopy.ims.tls import TLS_ALERT, tls_failure
+from imagecopy.ims.transport import CloudTransport
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -75,33 +80,12 @@ OnCall = Callable[[CallRecord], None]
 """The one hook for logs and metrics; called once per call, after it."""
 
 
-class ReplyTooLarge(Exception):
-    """A reply went over the limit; the rest was not read."""
-
-
-class _Bounded(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream, limit: int) -> None:
-        self._stream = stream
-        self._limit = limit
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        seen = 0
-        async for piece in self._stream:
-            seen += len(piece)
-            if seen > self._limit:
-                raise ReplyTooLarge(f"the reply has more than {self._limit} bytes")
-            yield piece
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-
 async def _bound(response: httpx.Response) -> None:
     # We ask for no compression. A body that is compressed all the same must not unfold to any size, so it stays
     # as it is and is then no JSON.
     response.headers.pop("content-encoding", None)
     if isinstance(response.stream, httpx.AsyncByteStream):
-        response.stream = _Bounded(response.stream, MAX_REPLY_BYTES)
+        response.stream = BoundedBody(response.stream)
 
 
 @functools.lru_cache(maxsize=32)
@@ -127,33 +111,42 @@ def ssl_context(ca_bundle: str | None = None) -> ssl.SSLContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
-    """How a cloud is reached: which hosts, how long to wait, whom to trust, and who hears of each call.
+    """How a cloud is reached: which hosts and addresses, by which proxy, how long to wait, whom to trust, who hears.
 
-    ``context`` is from :func:`ssl_context`. ``transport`` is for tests and has to survive being closed.
+    ``context`` is from :func:`ssl_context`. ``transport`` takes the place of all but the timeouts; it is for tests and
+    has to survive being closed.
     """
 
     allowlist: Allowlist
+    addresses: AddressRules = field(default_factory=AddressRules)
+    proxies: Proxies = field(default_factory=Proxies)
+    resolver: Resolver = field(default_factory=Resolver)
     timeouts: Timeouts = Timeouts()
     context: ssl.SSLContext | None = None
     transport: httpx.AsyncBaseTransport | None = None
     on_call: OnCall | None = None
 
     def client(self, *, max_connections: int = 10, keepalive_seconds: float = 15.0) -> httpx.AsyncClient:
-        """Return a client with our rules. Proxies are from the environment, unless ``transport`` takes their place."""
+        """Return a client with our rules. Nothing but these settings counts, not the environment either."""
+        limits = httpx.Limits(
+            max_connections=max_connections,
+            max_keepalive_connections=max_connections,
+            keepalive_expiry=keepalive_seconds,
+        )
         return httpx.AsyncClient(
-            verify=self.context or ssl_context(),
-            transport=self.transport,
+            transport=self.transport or self._transport(limits),
             timeout=self.timeouts.httpx(),
-            limits=httpx.Limits(
-                max_connections=max_connections,
-                max_keepalive_connections=max_connections,
-                keepalive_expiry=keepalive_seconds,
-            ),
+            trust_env=False,
             follow_redirects=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "imagecopy-operator"},
             event_hooks={"response": [_bound]},
         )
+
+    def _transport(self, limits: httpx.Limits) -> CloudTransport:
+        public = ssl_context()
+        guard = Guard(self.allowlist, self.addresses, self.resolver)
+        return CloudTransport(guard, self.proxies, self.context or public, limits, proxy_context=public)
 
     @asynccontextmanager
     async def one_shot_client(self) -> AsyncIterator[httpx.AsyncClient]:
@@ -176,14 +169,18 @@ async def exchange(
 
     Raises:
         Unreachable: nothing was sent.
+        Misconfigured: nothing was sent, as the server can't be trusted.
+        EndpointNotAllowed: nothing was sent, as the host leads to where nothing of a cloud's is.
         OutcomeUnknown: something may have been sent, and no whole reply came.
         ImsError: from ``auth``.
     """
     try:
         async with asyncio.timeout(timeouts.call_seconds):
             return await http.send(request, auth=auth)
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as exc:
-        raise Unreachable(_words(request, exc)) from exc
+    except httpx.ProxyError as exc:
+        raise Unreachable(f"{request.method} at {request.url.host}: {clean(str(exc), 500)}") from exc
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
+        raise tls_failure(request.url.host, exc) or Unreachable(_words(request, exc)) from exc
     except httpx.UnsupportedProtocol as exc:
         raise Misconfigured(_words(request, exc)) from exc
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ReplyTooLarge) as exc:
@@ -200,6 +197,8 @@ async def exchange(
 
 def _words(request: httpx.Request, exc: Exception) -> str:
     said = clean(str(exc), 300)
+    if request.url.scheme == "http" and TLS_ALERT in said:
+        said = "the server speaks TLS at this port: write https:// in the provider's spec.endpoints"
     return f"{request.method} at {request.url.host}: {type(exc).__name__}{': ' + said if said else ''}"
 
 

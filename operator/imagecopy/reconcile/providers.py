@@ -100,14 +100,21 @@ class Providers:
         kube: KubeClient,
         allowlist: ims.Allowlist,
         *,
+        addresses: ims.AddressRules | None = None,
+        proxies: ims.Proxies | None = None,
         calls_per_second: float = 10.0,
         on_call: ims.OnCall | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``calls_per_second`` is the budget of each provider."""
+        """Begin with none. ``calls_per_second`` is for each; what is before it says how clouds are reached."""
         self._kube = kube
         self._calls_per_second = calls_per_second
-        self._wire = ims.Wire(allowlist=allowlist, on_call=on_call)
+        self._wire = ims.Wire(
+            allowlist=allowlist,
+            addresses=addresses or ims.AddressRules(),
+            proxies=proxies or ims.Proxies(),
+            on_call=on_call,
+        )
         self._clock = clock
         self._entries: dict[_Key, _Entry] = {}
 

@@ -72,6 +72,11 @@ ALLOWED = [
     ("localhost:8080", "http://localhost:8080"),
     ("bücher.example", "https://xn--bcher-kva.example"),
     (" a.example , ,b.example,", "https://b.example"),
+    ("ims.{region}.example.com", "https://ims.eu-de.example.com"),
+    ("ims.{region}.example.com", "https://ims.my-kualalumpur-1.example.com"),
+    ("ims.{REGION}.example.com:8443", "https://IMS.eu-de.example.com:8443"),
+    ("*.{region}.example.com", "https://a.b.eu-ch2.example.com"),
+    ("bücher.{region}.example", "https://xn--bcher-kva.eu-de.example"),
 ]
 
 FORBIDDEN = [
@@ -106,7 +111,29 @@ FORBIDDEN = [
     ("ims.example.com", "https://ims.example.com?x=y"),
     ("ims.example.com", "https://ims.example.com#x"),
     ("ims.example.com", "https://169.254.169.254"),
+    ("ims.{region}.example.com", "https://ims.example.com"),
+    ("ims.{region}.example.com", "https://ims.obs.example.com"),
+    ("ims.{region}.example.com", "https://ims.obs-website.example.com"),
+    ("ims.{region}.example.com", "https://ims.eu-de.evil.example.com"),
+    ("ims.{region}.example.com", "https://evil.ims.eu-de.example.com"),
+    ("ims.{region}.example.com", "https://ims.eu-de.example.com.evil.org"),
+    ("ims.{region}.example.com", "https://imsxeu-de.example.com"),
+    ("ims.{region}.example.com", "https://ims.eu-de.example.com:8443"),
+    ("ims.{region}.example.com", "http://ims.eu-de.example.com"),
+    ("ims.{region}.example.com:80", "http://ims.eu-de.example.com"),
 ]
+
+RENTED = [
+    "https://mybucket.obs.eu-de.otc.t-systems.com",
+    "https://ims.obs.eu-de.otc.t-systems.com",
+    "https://iam.obs.myhuaweicloud.com",
+    "https://iam.obs-website.eu-de.otc.t-systems.com",
+    "https://0123456789abcdef.apic.eu-de.otc.t-systems.com",
+    "https://mybucket.obs.eu-ch2.sc.otc.t-systems.com",
+    "https://oss.eu-west-0.prod-cloud-ocb.orange-business.com",
+    "https://obs.cn-north-4.myhuaweicloud.com",
+]
+"""Hosts below the known clouds' domains that anybody may rent, or services that we don't call."""
 
 
 @pytest.mark.parametrize(("setting", "url"), ALLOWED)
@@ -122,13 +149,80 @@ def test_any_other_endpoint_is_refused(setting: str, url: str) -> None:
         Allowlist.parse(setting).endpoint(url)
 
 
+@pytest.mark.parametrize("url", RENTED)
+def test_a_host_that_anybody_may_rent_in_a_known_cloud_is_not_allowed_by_default(url: str) -> None:
+    with pytest.raises(EndpointNotAllowed):
+        Allowlist.default().endpoint(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://127.1", "https://2130706433", "https://0x7f.1", "https://a.b.017", "https://1."]
+)
+def test_an_address_in_a_form_that_only_some_read_is_refused_whatever_is_allowed(url: str) -> None:
+    with pytest.raises(EndpointNotAllowed, match="neither a name nor a whole address"):
+        Allowlist.parse("a.example").endpoint(url)
+
+
+@pytest.mark.parametrize(
+    ("setting", "host", "port", "named"),
+    [
+        ("ims.example.com", "ims.example.com", 443, True),
+        ("ims.example.com", "IMS.example.com.", 80, True),
+        ("ims.example.com", "ims.example.com", 8443, False),
+        ("ims.example.com:8443", "ims.example.com", 8443, True),
+        ("[::1]:8443", "::1", 8443, True),
+        ("*.example.com", "ims.example.com", 443, False),
+        ("ims.{region}.example.com", "ims.eu-de.example.com", 443, False),
+    ],
+)
+def test_only_an_entry_without_wildcards_names_a_host_in_full(setting: str, host: str, port: int, named: bool) -> None:
+    assert Allowlist.parse(setting).names_in_full(host, port) is named
+
+
+def test_no_default_entry_names_a_host_in_full() -> None:
+    assert not any(pattern.in_full for pattern in Allowlist.default().patterns)
+
+
+def test_entries_are_shown_as_they_were_written() -> None:
+    setting = "ims.example.com, *.example.com:8443, ims.{region}.example.com, [::1]:8080"
+    assert ", ".join(map(str, Allowlist.parse(setting).patterns)) == setting
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("ims.example.com", "'ims.example.com' has no scheme: write https:// in front of the host"),
+        ("ims.example.com:443", "has no scheme"),
+        ("//ims.example.com", "has no scheme"),
+        ("ftp://ims.example.com", "is no https URL with a host"),
+        ("https://ims.example.com/v1/cloudimages", "write https://ims.example.com and leave out /v1/cloudimages"),
+        ("https://ims.example.com?x=s3cret", "has more than a host"),
+        (
+            "https://user:s3cret@ims.example.com",
+            "carries a login: take it out, logins belong into the provider's Secret",
+        ),
+        ("https://user:s3cret#@ims.example.com", "no URL"),
+        ("user:s3cret@ims.example.com", ""),
+        ("https://", "is no https URL with a host"),
+    ],
+)
+def test_a_malformed_endpoint_is_told_with_its_field_and_what_to_do(url: str, words: str) -> None:
+    with pytest.raises(EndpointNotAllowed) as caught:
+        Allowlist.parse("ims.example.com").endpoint(url, "the provider's spec.endpoints.ims")
+    assert str(caught.value).startswith("the provider's spec.endpoints.ims: ")
+    assert words in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
 def test_the_refusal_names_host_and_setting() -> None:
     with pytest.raises(EndpointNotAllowed, match=r"evil\.org:8443 is not allowed.*IMAGECOPY_ENDPOINT_ALLOWLIST"):
         Allowlist.parse("*.example.com").check("https://evil.org:8443/x")
 
 
 def test_plain_http_is_refused_in_words_of_its_own() -> None:
-    with pytest.raises(EndpointNotAllowed, match=r"plain http to ims\.example\.com:8080.*without a wildcard"):
+    with pytest.raises(
+        EndpointNotAllowed, match=r"plain http to ims\.example\.com:8080.*write https://.*without a wildcard"
+    ):
         Allowlist.parse("*.example.com:8080").check("http://ims.example.com:8080")
 
 
@@ -164,10 +258,18 @@ def test_a_login_in_the_url_is_not_repeated() -> None:
         "[::1",
         ":443",
         "good.com,b@d.com",
+        "127.1",
+        "*.1",
+        "0x7f000001",
+        "ims{region}.example.com",
+        "ims.{region}",
+        "{region}",
+        "ims.{zone}.example.com",
+        "ims.{region.example.com",
     ],
 )
 def test_a_malformed_setting_is_refused(setting: str) -> None:
-    with pytest.raises(ValueError, match=r"host|wildcard|port|URL|address|IP"):
+    with pytest.raises(ValueError, match=r"host|wildcard|port|URL|address|IP|label"):
         Allowlist.parse(setting)
 
 

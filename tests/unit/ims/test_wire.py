@@ -1,22 +1,12 @@
 """Against real sockets: what httpx raises when a connection goes wrong, and what we make of it."""
 
 import asyncio
-import ipaddress
 import json
 import logging
 import ssl
-import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from imagecopy.ims import (
     Allowlist,
@@ -31,108 +21,10 @@ from imagecopy.ims import (
     Wire,
     ssl_context,
 )
-from unit.ims.cloud import JOB, PROJECT, credentials
+from unit.ims.cloud import JOB, credentials
+from unit.ims.sockets import Serve, listening, own_certificate, reply, serving
 
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]
-
-LOGIN = {
-    "token": {
-        "issued_at": "2026-09-01T00:00:00Z",
-        "expires_at": "2026-09-02T00:00:00Z",
-        "project": {"id": PROJECT, "name": "eu-de"},
-    }
-}
 REQUEST = CopyRequest(name="n")
-
-
-def reply(body: bytes, *, status: str = "200 OK", extra: str = "", length: int | None = None) -> bytes:
-    size = len(body) if length is None else length
-    return f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\n{extra}\r\n".encode() + body
-
-
-class Server:
-    """Answers logins by itself and lets a test answer, or not answer, everything else."""
-
-    def __init__(self, serve: Serve) -> None:
-        self._serve = serve
-        self.port = 0
-        self.connections = 0
-        self.requests: list[bytes] = []
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        while head := await reader.readuntil(b"\r\n\r\n"):
-            lines = head.decode("latin-1").lower().split("\r\n")
-            length = next((int(x.split(":")[1]) for x in lines if x.startswith("content-length:")), 0)
-            await reader.readexactly(length)
-            if b"/v3/auth/tokens" in head:
-                body = json.dumps(LOGIN).encode()
-                writer.write(reply(body, status="201 Created", extra="X-Subject-Token: s3cr3t-token\r\n"))
-            else:
-                self.requests.append(head)
-                await self._serve(reader, writer, head)
-            await writer.drain()
-
-
-@asynccontextmanager
-async def listening(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Accept connections at the port that is yielded, and leave none of them behind."""
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await handler(reader, writer)
-        except (asyncio.IncompleteReadError, asyncio.CancelledError, OSError):
-            pass
-        finally:
-            writer.transport.abort()
-
-    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks)
-
-
-@asynccontextmanager
-async def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
-    handler = Server(serve)
-    async with listening(handler, tls) as handler.port:
-        yield handler
-
-
-def own_certificate() -> tuple[ssl.SSLContext, str]:
-    """Return what a server at 127.0.0.1 with a certificate of its own needs, and the certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-        .public_bytes(Encoding.PEM)
-        .decode()
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as both:
-        both.write(private + certificate)
-        both.flush()
-        context.load_cert_chain(both.name)
-    return context, f"# Müller's own CA\n{certificate}"
 
 
 def client_of(
@@ -243,7 +135,7 @@ async def test_an_untrusted_server_gets_nothing_and_a_ca_bundle_makes_it_trusted
     server_side, bundle = own_certificate()
     async with serving(accept, server_side) as server:
         async with client_of(server.port, scheme="https") as client:
-            with pytest.raises(Unreachable, match="certificate verify failed"):
+            with pytest.raises(Misconfigured, match=r"spec\.caBundle.*certificate verify failed"):
                 await client.copy_image("i", REQUEST)
         assert server.requests == []
         async with client_of(server.port, scheme="https", context=ssl_context(bundle)) as client:
