@@ -84,7 +84,15 @@ async def run(settings: Settings) -> None:
         if not installation:
             installation = await _patiently(partial(kube.namespace_uid, "kube-system"))
         providers = await stack.enter_async_context(
-            _closing(Providers(kube, settings.allowlist, calls_per_second=settings.calls_per_second, on_call=_on_call))
+            _closing(
+                Providers(
+                    kube,
+                    settings.allowlist,
+                    calls_per_second=settings.calls_per_second,
+                    ambient=settings.ambient,
+                    on_call=_on_call,
+                )
+            )
         )
         reconciler = Reconciler(
             kube,

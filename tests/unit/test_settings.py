@@ -3,6 +3,7 @@
 import pytest
 
 from imagecopy import settings
+from imagecopy.api.ambient import Ambient, AmbientCredentials
 from imagecopy.ims import DEFAULT_ALLOWLIST
 from imagecopy.settings import LogFormat, LogLevel
 
@@ -31,6 +32,9 @@ def test_the_defaults_are_as_designed() -> None:
         "calls_per_second": 10,
         "sweep_seconds": 900,
         "endpoint_allowlist": DEFAULT_ALLOWLIST,
+        "ambient_credentials": AmbientCredentials.CLUSTER_IMAGE_PROVIDERS,
+        "identity_token_file": "/var/run/secrets/imagecopy.io/identity/token",
+        "metadata_endpoint": "http://169.254.169.254",
     }
 
 
@@ -48,6 +52,12 @@ GOOD = [
     ("SWEEP_SECONDS", "0", 0),
     ("CALLS_PER_SECOND", "0.1", 0.1),
     ("ENDPOINT_ALLOWLIST", "127.0.0.1:8774,*.example.com", "127.0.0.1:8774,*.example.com"),
+    ("AMBIENT_CREDENTIALS", "None", AmbientCredentials.NONE),
+    ("AMBIENT_CREDENTIALS", " all", AmbientCredentials.ALL),
+    ("AMBIENT_CREDENTIALS", "clusterImageProviders", AmbientCredentials.CLUSTER_IMAGE_PROVIDERS),
+    ("IDENTITY_TOKEN_FILE", "/run/token", "/run/token"),
+    ("METADATA_ENDPOINT", "http://127.0.0.1:8180", "http://127.0.0.1:8180"),
+    ("METADATA_ENDPOINT", "http://[fd00:ec2::254]/", "http://[fd00:ec2::254]"),
 ]
 BAD = [
     ("NAMESPACES", "Bad_Name", "give names, separated by commas"),
@@ -74,6 +84,10 @@ BAD = [
     ("CALLS_PER_SECOND", "1001", "less than or equal to 1000"),
     ("ENDPOINT_ALLOWLIST", "https://ims.example.com/x", ""),
     ("ENDPOINT_ALLOWLIST", "*", ""),
+    ("AMBIENT_CREDENTIALS", "yes", "'None', 'ClusterImageProviders' or 'All'"),
+    ("IDENTITY_TOKEN_FILE", "token", "absolute path"),
+    ("METADATA_ENDPOINT", "169.254.169.254", "scheme, host and port only"),
+    ("METADATA_ENDPOINT", "http://169.254.169.254/openstack", "scheme, host and port only"),
 ]
 
 
@@ -99,6 +113,15 @@ def test_a_bad_value_names_the_variable_and_what_is_allowed(
     assert told.startswith(f"IMAGECOPY_{name}={value!r}: ")
     assert words in told
     assert len(told.splitlines()) == 1
+
+
+def test_the_operators_own_identity_is_as_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.load().ambient == Ambient()
+    monkeypatch.setenv("IMAGECOPY_AMBIENT_CREDENTIALS", "All")
+    monkeypatch.setenv("IMAGECOPY_IDENTITY_TOKEN_FILE", "/t")
+    monkeypatch.setenv("IMAGECOPY_METADATA_ENDPOINT", "http://127.0.0.1:1")
+    expected = Ambient(allowed=AmbientCredentials.ALL, identity_token_file="/t", metadata_endpoint="http://127.0.0.1:1")
+    assert settings.load().ambient == expected
 
 
 def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

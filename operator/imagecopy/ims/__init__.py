@@ -3,7 +3,23 @@
 Start reading at :class:`ImsClient`; :mod:`imagecopy.ims.errors` draws what can go wrong.
 """
 
-from imagecopy.ims.auth import Clock, ImsAuth, PasswordTokenAuth
+from imagecopy.ims.auth import (
+    AccessKeyCredentials,
+    AgencyCredentials,
+    Breakers,
+    Clock,
+    Credentials,
+    IdentityProviderCredentials,
+    ImsAuth,
+    NodeAgencyCredentials,
+    PasswordCredentials,
+    PasswordTokenAuth,
+    PodIdentityCredentials,
+    ProjectRef,
+    Session,
+    TokenSession,
+    auth_for,
+)
 from imagecopy.ims.classify import Call, class_of_code, classify
 from imagecopy.ims.client import ImsClient
 from imagecopy.ims.endpoints import (
@@ -30,22 +46,26 @@ from imagecopy.ims.errors import (
     TryLater,
     Unreachable,
 )
-from imagecopy.ims.login import PasswordCredentials, Session, TokenSession
 from imagecopy.ims.models import CopyAccepted, CopyRequest, Image, Job, JobState, Quota
 from imagecopy.ims.wire import CallRecord, OnCall, Timeouts, Wire, ssl_context
 
 __all__ = [
     "DEFAULT_ALLOWLIST",
     "KNOWN_CLOUDS",
+    "AccessKeyCredentials",
+    "AgencyCredentials",
     "Allowlist",
+    "Breakers",
     "Call",
     "CallRecord",
     "Clock",
     "CopyAccepted",
     "CopyRequest",
+    "Credentials",
     "CredentialsInvalid",
     "EndpointNotAllowed",
     "Endpoints",
+    "IdentityProviderCredentials",
     "Image",
     "ImsAuth",
     "ImsClient",
@@ -54,6 +74,7 @@ __all__ = [
     "JobNotFound",
     "JobState",
     "Misconfigured",
+    "NodeAgencyCredentials",
     "NotFound",
     "NotReady",
     "OnCall",
@@ -61,6 +82,8 @@ __all__ = [
     "PasswordCredentials",
     "PasswordTokenAuth",
     "PermissionDenied",
+    "PodIdentityCredentials",
+    "ProjectRef",
     "Quota",
     "QuotaExceeded",
     "Refused",
@@ -72,6 +95,7 @@ __all__ = [
     "TryLater",
     "Unreachable",
     "Wire",
+    "auth_for",
     "class_of_code",
     "classify",
     "cloud_endpoints",

@@ -202,7 +202,7 @@ async def test_a_forbidden_endpoint_gets_nothing_not_even_from_the_catalogue(clo
 async def test_a_catalogue_without_images_says_what_to_give(cloud: Cloud) -> None:
     cloud.on_login = lambda _: login_reply(ims=None)
     async with cloud.client() as client:
-        with pytest.raises(Misconfigured, match="give the IMS endpoint"):
+        with pytest.raises(Misconfigured, match=r"set endpoints\.ims"):
             await client.get_quota()
 
 
