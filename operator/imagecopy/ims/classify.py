@@ -173,7 +173,10 @@ _LOGIN_STATUSES: Mapping[int, type[ImsError]] = {
 
 _CODE = re.compile(r"^(IMG|APIGW|APIG)\.(\d{4})$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
-_TOKEN = re.compile(r"(?i)(x-(?:auth|subject|security)-token[\"']?\s*[:=]\s*)[^\s|,;\"']+")
+_TOKEN = re.compile(
+    r"(?i)((?:x-(?:auth|subject|security)-token|\b(?:security_?token|secret(?:_?access_?key)?|password)(?=\\?[\"']))"
+    r"[\s\"'\\]*[:=][\s\"'\\]*)[^\s|,;\"'\\]+"
+)
 _ECHO = re.compile(r"(?i)\b(?:canonical[\s_-]?request|string[\s_-]?to[\s_-]?sign)\b")
 _TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^<>]*>", re.DOTALL | re.IGNORECASE)
 

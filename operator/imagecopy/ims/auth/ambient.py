@@ -158,13 +158,13 @@ async def _send(wire: Wire, request: httpx.Request) -> httpx.Response:
     )
     async with client:
         streamed = await client.send(request, stream=True)
+        streamed.headers.pop("content-encoding", None)  # nothing is unfolded, see wire.py
         try:
             body = b""
-            async for piece in streamed.aiter_raw():
+            async for piece in streamed.aiter_bytes():
                 body += piece
                 if len(body) > _MAX_REPLY_BYTES:
                     raise TryLater(f"the reply of {request.url.host} has more than {_MAX_REPLY_BYTES} bytes")
         finally:
             await streamed.aclose()
-    streamed.headers.pop("content-encoding", None)
     return httpx.Response(streamed.status_code, headers=streamed.headers, content=body, request=request)
