@@ -52,6 +52,14 @@ def oidc_of(file: Path) -> IdentityProviderCredentials:
     return IdentityProviderCredentials(identity_provider_id="cce-prod", token_file=str(file), project=NAMED)
 
 
+def rewrite(file: Path, content: str | bytes | None) -> None:
+    """Put something else into a file, or take it away."""
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
 TOKENS, KEYS, ID_TOKENS, PROJECTS = (
     "/v3/auth/tokens",
     "/v3.0/OS-CREDENTIAL/securitytokens",

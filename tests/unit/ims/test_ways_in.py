@@ -30,6 +30,7 @@ from unit.ims.doors import (
     ID_TOKENS,
     KEYS,
     METADATA_KEY,
+    PROJECTS,
     SECRET_KEY,
     SERVICE_TOKEN,
     TOKENS,
@@ -216,12 +217,10 @@ async def test_another_provider_with_the_same_login_is_no_further_try(doors: Doo
     assert len(doors.requests) == 1
 
 
-@every
+@pytest.mark.parametrize("way", [*REFUSABLE, EVERY[-1]], ids=str)
 async def test_a_login_that_was_refused_is_named_by_its_keys(doors: Doors, way: Way, token_file: Path) -> None:
     credentials = way.make(token_file)
-    doors.answers[way.login if way.name != "access-key" else "/v3/projects"] = lambda _: refused("Not you.")
-    if way.name == "node-agency":
-        return
+    doors.answers[way.login if way.name != "access-key" else PROJECTS] = lambda _: refused("Not you.")
     if way.name == "agency-by-password":
         doors.answers[TOKENS] = lambda request: (
             refused("Not you.") if b"assume_role" in request.content else doors.give_token(request)

@@ -58,7 +58,9 @@ class Breaker:
         return self._clock() > self._until + _KEPT_SECONDS
 
     def refused(self, why: CredentialsInvalid) -> None:
-        """Note that the login was refused."""
+        """Note that the login was refused. Of tries that were under way together, only the first counts."""
+        if isinstance(self._why, CredentialsInvalid) and self.left:
+            return
         pause = _REFUSED_PAUSE_SECONDS[min(self._times, len(_REFUSED_PAUSE_SECONDS) - 1)]
         self._times += 1
         self._proven = False

@@ -39,7 +39,7 @@ def sign(request: httpx.Request, key: AccessKey, at: datetime, *, project_id: st
     ``project_id`` is for services that work in a project (``X-Project-Id``); IAM does not.
     """
     path, _, query = request.url.raw_path.decode("ascii").partition("?")
-    query = canonical_query(parse_qsl(query, keep_blank_values=True, errors="surrogateescape"))
+    query = canonical_query(parse_qsl(query, keep_blank_values=True))
     request.url = request.url.copy_with(raw_path=f"{path}?{query}".encode() if query else path.encode())
     headers = {"x-sdk-date": f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"}
     if project_id is not None:
@@ -62,7 +62,7 @@ def canonical_request(method: str, path: str, query: str, headers: Mapping[str, 
 
 def canonical_path(path: str) -> str:
     """Return the path with each segment encoded in one way, and a slash at its end (which is not sent)."""
-    segments = unquote(path, errors="surrogateescape").split("/")
+    segments = unquote(path).split("/")
     encoded = "/".join(map(_encode, segments))
     return encoded if encoded.endswith("/") else encoded + "/"
 
@@ -82,4 +82,4 @@ def authorization(key: AccessKey, canonical: str, headers: Mapping[str, str]) ->
 
 
 def _encode(text: str) -> str:
-    return quote(text, safe="~", errors="surrogateescape")
+    return quote(text, safe="~")

@@ -78,6 +78,8 @@ class Signing:
         """
         project_id = await find_project_id() if find_project_id else None
         async with nullcontext() if self._renewable else self._breaker.turn(self._turn_seconds):
+            if not self._renewable:
+                self._breaker.check()  # it may have been refused to somebody else while this one waited
             key = await self._keys.get()
             signed_at = self._sign(request, key, project_id)
             response = yield request
