@@ -102,6 +102,7 @@ async def run(settings: Settings) -> None:
                     addresses=_address_rules(settings, configuration),
                     proxies=proxies,
                     calls_per_second=settings.calls_per_second,
+                    ambient=settings.ambient,
                     on_call=_on_call,
                 )
             )

@@ -8,10 +8,12 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from imagecopy.api.ambient import IDENTITY_TOKEN_FILE, METADATA_ENDPOINT, Ambient, AmbientCredentials
 from imagecopy.ims import DEFAULT_ALLOWLIST, Allowlist, Network, parse_networks
 
 PREFIX = "IMAGECOPY_"
 
+_ENDPOINT = re.compile(r"^https?://[A-Za-z0-9._:\[\]-]+/?$")
 _NAMESPACE = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
 
 
@@ -34,6 +36,18 @@ class LogLevel(StrEnum):
 def _valid_allowlist(text: str) -> str:
     Allowlist.parse(text)
     return text
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError("give an absolute path")
+    return path
+
+
+def _endpoint(url: str) -> str:
+    if not _ENDPOINT.match(url):
+        raise ValueError("give scheme, host and port only, such as http://169.254.169.254")
+    return url.rstrip("/")
 
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -95,6 +109,17 @@ class Settings(BaseSettings):
     """Comma-separated CIDRs of the cluster's Pods, Services and nodes, which no provider's host may resolve to. Keeps
     whoever writes providers from having the operator call things inside the cluster."""
 
+    ambient_credentials: AmbientCredentials = AmbientCredentials.CLUSTER_IMAGE_PROVIDERS
+    """Which providers may use the operator's own identity in the cloud (node agency, Pod Identity, OpenID Connect):
+    None, ClusterImageProviders or All. With All, whoever may create an ImageProvider has its rights."""
+
+    identity_token_file: Annotated[str, AfterValidator(_absolute)] = IDENTITY_TOKEN_FILE
+    """File with the service account token that an identity provider of the cloud knows; read anew for each login.
+    It is a setting and no key of a Secret, so that nobody can have another file of the operator sent anywhere."""
+
+    metadata_endpoint: Annotated[str, AfterValidator(_endpoint)] = METADATA_ENDPOINT
+    """URL of the metadata service of the node, for its agency. For tests, and for clouds that have it elsewhere."""
+
     @field_validator("namespaces", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -112,6 +137,13 @@ class Settings(BaseSettings):
     @classmethod
     def _networks(cls, value: object) -> object:
         return parse_networks(value) if isinstance(value, str) else value
+
+    @field_validator("ambient_credentials", mode="before")
+    @classmethod
+    def _any_case_of_ambient(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return next((known for known in AmbientCredentials if known.lower() == value.strip().lower()), value)
 
     @field_validator("log_format", "log_level", mode="before")
     @classmethod
@@ -131,6 +163,15 @@ class Settings(BaseSettings):
     def allowlist(self) -> Allowlist:
         """The hosts that may be called."""
         return Allowlist.parse(self.endpoint_allowlist)
+
+    @property
+    def ambient(self) -> Ambient:
+        """Who may use the operator's own identity, and where it is."""
+        return Ambient(
+            allowed=self.ambient_credentials,
+            identity_token_file=self.identity_token_file,
+            metadata_endpoint=self.metadata_endpoint,
+        )
 
 
 def load() -> Settings:

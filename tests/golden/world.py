@@ -69,7 +69,7 @@ class World:
             username=login.user,
             password=login.password,
             domain_name=self.cloud.accounts.domain_name,
-            project_id=self.cloud.accounts.project.id,
+            project=ims.ProjectRef(id=self.cloud.accounts.project.id),
         )
         auth = ims.PasswordTokenAuth(IAM, credentials, wire, clock=clock.monotonic)
         self.client = ims.ImsClient(auth, wire, ims_endpoint=IMS)

@@ -5,6 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from imagecopy import settings
+from imagecopy.api.ambient import Ambient, AmbientCredentials
 from imagecopy.ims import DEFAULT_ALLOWLIST
 from imagecopy.settings import LogFormat, LogLevel
 
@@ -34,6 +35,9 @@ def test_the_defaults_are_as_designed() -> None:
         "sweep_seconds": 900,
         "endpoint_allowlist": DEFAULT_ALLOWLIST,
         "cluster_networks": (),
+        "ambient_credentials": AmbientCredentials.CLUSTER_IMAGE_PROVIDERS,
+        "identity_token_file": "/var/run/secrets/imagecopy.io/identity/token",
+        "metadata_endpoint": "http://169.254.169.254",
     }
 
 
@@ -53,6 +57,12 @@ GOOD = [
     ("ENDPOINT_ALLOWLIST", "127.0.0.1:8774,*.example.com", "127.0.0.1:8774,*.example.com"),
     ("CLUSTER_NETWORKS", "10.244.0.0/16, fd00::/8,", (ip_network("10.244.0.0/16"), ip_network("fd00::/8"))),
     ("CLUSTER_NETWORKS", "10.0.0.1", (ip_network("10.0.0.1/32"),)),
+    ("AMBIENT_CREDENTIALS", "None", AmbientCredentials.NONE),
+    ("AMBIENT_CREDENTIALS", " all", AmbientCredentials.ALL),
+    ("AMBIENT_CREDENTIALS", "clusterImageProviders", AmbientCredentials.CLUSTER_IMAGE_PROVIDERS),
+    ("IDENTITY_TOKEN_FILE", "/run/token", "/run/token"),
+    ("METADATA_ENDPOINT", "http://127.0.0.1:8180", "http://127.0.0.1:8180"),
+    ("METADATA_ENDPOINT", "http://[fd00:ec2::254]/", "http://[fd00:ec2::254]"),
 ]
 BAD = [
     ("NAMESPACES", "Bad_Name", "give names, separated by commas"),
@@ -82,6 +92,10 @@ BAD = [
     ("CLUSTER_NETWORKS", "10.0.0.0/8;10.1.0.0/16", "write CIDRs such as 10.244.0.0/16"),
     ("CLUSTER_NETWORKS", "10.0.0.0/33", "'10.0.0.0/33' is no network"),
     ("CLUSTER_NETWORKS", "10.244.1.0/16", "write 10.244.0.0/16"),
+    ("AMBIENT_CREDENTIALS", "yes", "'None', 'ClusterImageProviders' or 'All'"),
+    ("IDENTITY_TOKEN_FILE", "token", "absolute path"),
+    ("METADATA_ENDPOINT", "169.254.169.254", "scheme, host and port only"),
+    ("METADATA_ENDPOINT", "http://169.254.169.254/openstack", "scheme, host and port only"),
 ]
 
 
@@ -107,6 +121,15 @@ def test_a_bad_value_names_the_variable_and_what_is_allowed(
     assert told.startswith(f"IMAGECOPY_{name}={value!r}: ")
     assert words in told
     assert len(told.splitlines()) == 1
+
+
+def test_the_operators_own_identity_is_as_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.load().ambient == Ambient()
+    monkeypatch.setenv("IMAGECOPY_AMBIENT_CREDENTIALS", "All")
+    monkeypatch.setenv("IMAGECOPY_IDENTITY_TOKEN_FILE", "/t")
+    monkeypatch.setenv("IMAGECOPY_METADATA_ENDPOINT", "http://127.0.0.1:1")
+    expected = Ambient(allowed=AmbientCredentials.ALL, identity_token_file="/t", metadata_endpoint="http://127.0.0.1:1")
+    assert settings.load().ambient == expected
 
 
 def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,23 @@ Start reading at :class:`ImsClient`; :mod:`imagecopy.ims.errors` draws what can 
 """
 
 from imagecopy.ims.addresses import AddressRules, Network, parse_networks
-from imagecopy.ims.auth import Clock, ImsAuth, PasswordTokenAuth
+from imagecopy.ims.auth import (
+    AccessKeyCredentials,
+    AgencyCredentials,
+    Breakers,
+    Clock,
+    Credentials,
+    IdentityProviderCredentials,
+    ImsAuth,
+    NodeAgencyCredentials,
+    PasswordCredentials,
+    PasswordTokenAuth,
+    PodIdentityCredentials,
+    ProjectRef,
+    Session,
+    TokenSession,
+    auth_for,
+)
 from imagecopy.ims.classify import Call, class_of_code, classify
 from imagecopy.ims.client import ImsClient
 from imagecopy.ims.endpoints import (
@@ -31,7 +47,6 @@ from imagecopy.ims.errors import (
     TryLater,
     Unreachable,
 )
-from imagecopy.ims.login import PasswordCredentials, Session, TokenSession
 from imagecopy.ims.models import CopyAccepted, CopyRequest, Image, Job, JobState, Quota
 from imagecopy.ims.proxies import BadProxy, Proxies
 from imagecopy.ims.wire import CallRecord, OnCall, Timeouts, Wire, ssl_context
@@ -39,17 +54,22 @@ from imagecopy.ims.wire import CallRecord, OnCall, Timeouts, Wire, ssl_context
 __all__ = [
     "DEFAULT_ALLOWLIST",
     "KNOWN_CLOUDS",
+    "AccessKeyCredentials",
     "AddressRules",
+    "AgencyCredentials",
     "Allowlist",
     "BadProxy",
+    "Breakers",
     "Call",
     "CallRecord",
     "Clock",
     "CopyAccepted",
     "CopyRequest",
+    "Credentials",
     "CredentialsInvalid",
     "EndpointNotAllowed",
     "Endpoints",
+    "IdentityProviderCredentials",
     "Image",
     "ImsAuth",
     "ImsClient",
@@ -59,6 +79,7 @@ __all__ = [
     "JobState",
     "Misconfigured",
     "Network",
+    "NodeAgencyCredentials",
     "NotFound",
     "NotReady",
     "OnCall",
@@ -66,6 +87,8 @@ __all__ = [
     "PasswordCredentials",
     "PasswordTokenAuth",
     "PermissionDenied",
+    "PodIdentityCredentials",
+    "ProjectRef",
     "Proxies",
     "Quota",
     "QuotaExceeded",
@@ -78,6 +101,7 @@ __all__ = [
     "TryLater",
     "Unreachable",
     "Wire",
+    "auth_for",
     "class_of_code",
     "classify",
     "cloud_endpoints",

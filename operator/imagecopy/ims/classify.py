@@ -51,6 +51,7 @@ class Call(StrEnum):
     """The calls we make; also their names in logs and metrics."""
 
     LOGIN = "login"
+    FIND_PROJECT = "find_project"
     COPY_IMAGE = "copy_image"
     GET_JOB = "get_job"
     GET_IMAGE = "get_image"
@@ -173,7 +174,11 @@ _LOGIN_STATUSES: Mapping[int, type[ImsError]] = {
 
 _CODE = re.compile(r"^(IMG|APIGW|APIG)\.(\d{4})$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
-_TOKEN = re.compile(r"(?i)(x-(?:auth|subject|security)-token[\"']?\s*[:=]\s*)[^\s|,;\"']+")
+_TOKEN = re.compile(
+    r"(?i)((?:x-(?:auth|subject|security)-token|\b(?:security_?token|secret(?:_?access_?key)?|password)(?=\\?[\"']))"
+    r"[\s\"'\\]*[:=][\s\"'\\]*)[^\s|,;\"'\\]+"
+)
+_ECHO = re.compile(r"(?i)\b(?:canonical[\s_-]?request|string[\s_-]?to[\s_-]?sign)\b")
 _TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^<>]*>", re.DOTALL | re.IGNORECASE)
 
 
@@ -241,10 +246,12 @@ def _class(call: Call, status: int, code: str | None) -> type[ImsError]:
         found: type[ImsError] = OutcomeUnknown
     elif call is Call.LOGIN and status in _LOGIN_STATUSES:
         found = _LOGIN_STATUSES[status]
+    elif call is Call.FIND_PROJECT and status in (400, 404, 405):
+        found = Misconfigured
     else:
         by_status = STATUSES.get(status, Refused if status >= 400 else OutcomeUnknown)
         found = class_of_code(code) or by_status
-    if call is Call.LOGIN and not issubclass(found, SurelyNotDone):
+    if call in (Call.LOGIN, Call.FIND_PROJECT) and not issubclass(found, SurelyNotDone):
         return TryLater  # a login changes nothing, so the call it was for surely was not done
     if call is Call.GET_JOB and (found is NotFound or (code == "IMG.0023" and status < 500)):
         return JobNotFound
@@ -327,7 +334,13 @@ def _dicts(data: object, depth: int = 0) -> Iterator[dict[str, object]]:
 
 
 def clean(text: str, limit: int = MESSAGE_CHARACTERS) -> str:
-    """Return ``text`` on one line: fit for a log, a status and an Event, bounded, without an echoed token."""
+    """Return ``text`` on one line: fit for a log, a status and an Event, bounded, without an echoed token.
+
+    A gateway that refuses a signature may repeat the request as it saw it, with a temporary key's token: that is cut.
+    Source: Huawei Cloud, API Request Signing Guide, "Error Codes".
+    """
     text = text[: limit * 4].encode("utf-8", "replace").decode("utf-8")
+    if echo := _ECHO.search(text):
+        text = text[: echo.start()].rstrip(" ,;:.(\"'") + " (the rest repeats the request)"
     text = _TOKEN.sub(r"\1***", _CONTROL.sub(" ", text).strip())
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -11,11 +11,10 @@ from urllib.parse import quote
 
 import httpx
 
-from imagecopy.ims.auth import ImsAuth
+from imagecopy.ims.auth import ImsAuth, Session
 from imagecopy.ims.classify import Call, classify, is_api_missing
 from imagecopy.ims.errors import Misconfigured, OutcomeUnknown, Refused, SurelyNotDone
 from imagecopy.ims.lenient import as_dict, as_list, as_str
-from imagecopy.ims.login import Session
 from imagecopy.ims.models import CopyAccepted, CopyRequest, Image, Job, Malformed, Quota
 from imagecopy.ims.wire import Wire, exchange, json_of, recorded, request_id, unusable
 
@@ -261,7 +260,9 @@ class ImsClient:
         if self._endpoint is not None:
             return self._endpoint
         if session.ims_endpoint is None:
-            raise Misconfigured("the login's catalogue has no image service: write its URL into spec.endpoints.ims")
+            raise Misconfigured(
+                "the login names no image service, so the provider has to: write its URL into spec.endpoints.ims"
+            )
         return self._wire.allowlist.endpoint(session.ims_endpoint, "the image service in the login's catalogue")
 
 

@@ -272,7 +272,7 @@ def _record(
         call=call,
         method=method,
         path=path,
-        status=None if response is None else response.status_code,
+        status=(known.http_status if known else None) if response is None else response.status_code,
         seconds=seconds,
         request_id=(known.request_id if known else None) or (request_id(response) if response else None),
         error=None if error is None else type(error).__name__,

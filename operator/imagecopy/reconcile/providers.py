@@ -16,6 +16,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from imagecopy import ims
+from imagecopy.api.ambient import CLUSTER_ONLY, Ambient
 from imagecopy.api.imagecopy import ProviderRef
 from imagecopy.api.provider import ClusterImageProviderSpec, ImageProviderSpec, ProviderKind, SecretRef
 from imagecopy.flow.seen import Cause, Trouble
@@ -81,6 +82,7 @@ class _Entry:
 class _Provider:
     """A provider of either kind; ``secret`` says where its Secret is."""
 
+    kind: ProviderKind
     named: str
     spec: ClusterImageProviderSpec | ImageProviderSpec
     secret: SecretRef
@@ -103,10 +105,15 @@ class Providers:
         addresses: ims.AddressRules | None = None,
         proxies: ims.Proxies | None = None,
         calls_per_second: float = 10.0,
+        ambient: Ambient = CLUSTER_ONLY,
         on_call: ims.OnCall | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin with none. ``calls_per_second`` is for each; what is before it says how clouds are reached."""
+        """Begin with none.
+
+        ``addresses`` and ``proxies`` say how clouds are reached, ``ambient`` who may use the operator's own identity;
+        ``calls_per_second`` is the budget of each provider.
+        """
         self._kube = kube
         self._calls_per_second = calls_per_second
         self._wire = ims.Wire(
@@ -115,6 +122,8 @@ class Providers:
             proxies=proxies or ims.Proxies(),
             on_call=on_call,
         )
+        self._ambient = ambient
+        self._breakers = ims.Breakers()
         self._clock = clock
         self._entries: dict[_Key, _Entry] = {}
 
@@ -205,10 +214,10 @@ class Providers:
             if kind is ProviderKind.CLUSTER:
                 spec = ClusterImageProviderSpec.model_validate(found.get("spec") or {})
                 secret = spec.credentials_secret_ref
-                return _Provider(named, spec, secret, (meta["uid"], meta["generation"]))
+                return _Provider(kind, named, spec, secret, (meta["uid"], meta["generation"]))
             local = ImageProviderSpec.model_validate(found.get("spec") or {})
             secret = SecretRef(name=local.credentials_secret_ref.name, namespace=namespace)
-            return _Provider(named, local, secret, (meta["uid"], meta["generation"]))
+            return _Provider(kind, named, local, secret, (meta["uid"], meta["generation"]))
         except ValidationError as exc:
             wrong = exc.errors()[0]
             words = f"{named} can't be read: {'.'.join(map(str, ('spec', *wrong['loc'])))}: {wrong['msg']}"
@@ -235,10 +244,17 @@ class Providers:
             iam = (given.iam if given else None) or (known.iam if known else None)
             if iam is None:
                 raise BadSecret(f"{provider.named} needs cloud and region, or endpoints.iam")
-            login = read_login(where, secret.data, project_id=spec.project_id, region=spec.region)
+            login = read_login(
+                where,
+                secret.data,
+                project_id=spec.project_id,
+                region=spec.region,
+                kind=provider.kind,
+                ambient=self._ambient,
+            )
             for warning in login.warnings:
                 _log.warning("%s", warning)
-            auth = ims.PasswordTokenAuth(iam, login.credentials, self._wire, region=spec.region)
+            auth = ims.auth_for(login.credentials, iam, self._wire, region=spec.region, breakers=self._breakers)
             return ims.ImsClient(
                 auth,
                 self._wire,

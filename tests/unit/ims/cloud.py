@@ -6,7 +6,16 @@ from typing import Any
 
 import httpx
 
-from imagecopy.ims import Allowlist, CallRecord, ImsAuth, ImsClient, PasswordCredentials, PasswordTokenAuth, Wire
+from imagecopy.ims import (
+    Allowlist,
+    CallRecord,
+    ImsAuth,
+    ImsClient,
+    PasswordCredentials,
+    PasswordTokenAuth,
+    ProjectRef,
+    Wire,
+)
 
 IAM = "https://iam.eu-de.otc.t-systems.com"
 IMS = "https://ims.eu-de.otc.t-systems.com"
@@ -118,13 +127,10 @@ class Cloud:
         return json.loads(self.requests[index].content)
 
 
-def credentials(**changes: Any) -> PasswordCredentials:
+def credentials(*, project_name: str | None = "eu-de", project_id: str | None = None) -> PasswordCredentials:
     return PasswordCredentials(
-        **{
-            "username": "operator",
-            "password": PASSWORD,
-            "domain_name": "OTC-EU-DE-1",
-            "project_name": "eu-de",
-            **changes,
-        }
+        username="operator",
+        password=PASSWORD,
+        domain_name="OTC-EU-DE-1",
+        project=ProjectRef(id=project_id, name=project_name),
     )

@@ -1,0 +1,376 @@
+"""The way in by an access key: its project, its one wrong try at a time, and wrong clocks."""
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from imagecopy.ims import (
+    CredentialsInvalid,
+    ImsError,
+    Misconfigured,
+    PermissionDenied,
+    ProjectRef,
+    SurelyNotDone,
+    Throttled,
+    Timeouts,
+    TryLater,
+    Unreachable,
+)
+from imagecopy.ims.auth.access_key import fresh_key
+from unit.ims.cloud import IMS, PROJECT
+from unit.ims.doors import BY_KEY, PROJECTS, Answer, Doors, refused
+
+BY_ID = replace(BY_KEY, project=ProjectRef(id=PROJECT, name="another"))
+IMAGE = "/v2/images/i"
+
+
+async def test_with_the_projects_id_nothing_is_looked_up(doors: Doors) -> None:
+    async with doors.client(BY_ID) as client:
+        await client.get_image("i")
+    assert doors.paths() == [IMAGE]
+    assert doors.requests[0].headers["x-project-id"] == PROJECT
+    assert "x-auth-token" not in doors.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    ("project", "region", "name"),
+    [(ProjectRef(name="eu-de_a"), "eu-de", "eu-de_a"), (ProjectRef(), "eu-nl", "eu-nl")],
+)
+async def test_the_project_is_looked_up_by_its_name_or_the_regions(
+    doors: Doors, project: ProjectRef, region: str, name: str
+) -> None:
+    doors.projects.append({"id": "b" * 32, "name": name})
+    session = await doors.auth(replace(BY_KEY, project=project), region=region).session()
+    assert (session.project_id, session.project_name, session.ims_endpoint) == ("b" * 32, name, None)
+    asked = doors.requests[0]
+    assert (asked.method, asked.url.path, dict(asked.url.params)) == ("GET", PROJECTS, {"name": name})
+    assert "x-project-id" not in asked.headers
+
+
+async def test_the_project_is_looked_up_once_for_all(doors: Doors) -> None:
+    doors.slowly(PROJECTS)
+    async with doors.client(BY_KEY) as client:
+        await asyncio.gather(*(client.get_image(str(number)) for number in range(100)))
+        doors.clock.now += 10 * 24 * 3600
+        await client.get_image("i")
+    assert len(doors.to(PROJECTS)) == 1
+
+
+async def test_without_project_and_region_nothing_is_sent(doors: Doors) -> None:
+    with pytest.raises(Misconfigured, match="no project to log in to"):
+        await doors.auth(replace(BY_KEY, project=ProjectRef()), region=None).session()
+    assert doors.requests == []
+
+
+@pytest.mark.parametrize(
+    ("projects", "words"),
+    [
+        ([], r"no project 'eu-de' that this login may use; check projectName \(eu-de\)"),
+        ([{"id": "a", "name": "eu-de_b"}, {"id": "c", "name": "EU-DE"}], "no project 'eu-de'"),
+        ([{"id": "a", "name": "eu-de"}, {"id": "b", "name": "eu-de"}], "2 projects are named 'eu-de': .* one of a, b"),
+    ],
+)
+async def test_exactly_one_project_has_to_have_the_name(
+    doors: Doors, projects: list[dict[str, str]], words: str
+) -> None:
+    doors.answers[PROJECTS] = lambda _: httpx.Response(200, json={"projects": projects})
+    with pytest.raises(Misconfigured, match=words):
+        await doors.auth(BY_KEY).session()
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (
+            httpx.Response(403, json={"error_msg": "No.", "error_code": "X"}),
+            PermissionDenied,
+            "Set projectID in the pro",
+        ),
+        (httpx.Response(404, html="<p>?"), Misconfigured, "and the IAM endpoint"),
+        (httpx.Response(400, json={}), Misconfigured, "and the IAM endpoint"),
+        (httpx.Response(429), Throttled, "."),
+        (httpx.Response(502), TryLater, "."),
+        (httpx.Response(302, headers={"Location": "https://evil.org"}), TryLater, "."),
+        (httpx.Response(200, text="<html>"), TryLater, "no JSON"),
+        (httpx.Response(200, json=[]), Misconfigured, "no project 'eu-de'"),
+        (httpx.Response(200, json={"projects": [None, {}, {"name": "eu-de"}]}), Misconfigured, "no project 'eu-de'"),
+        (httpx.ReadTimeout("slow"), TryLater, "."),
+        (httpx.ConnectError("no"), Unreachable, "."),
+    ],
+)
+async def test_no_trouble_with_the_project_leaves_a_call_in_doubt(
+    doors: Doors, answer: Answer, kind: type[ImsError], words: str
+) -> None:
+    doors.answers[PROJECTS] = lambda _: answer
+    async with doors.client(BY_KEY) as client:
+        with pytest.raises(kind, match=words) as caught:
+            await client.get_image("i")
+    assert type(caught.value) is kind
+    assert isinstance(caught.value, SurelyNotDone)
+    assert doors.to("ims") == []
+
+
+async def test_a_key_that_is_refused_is_not_tried_again_at_once(doors: Doors) -> None:
+    doors.answers[IMAGE] = lambda _: refused("ak not exist")
+    async with doors.client(BY_ID) as client:
+        for retry_after in (60, 60):
+            with pytest.raises(CredentialsInvalid, match=r"^ak not exist\. Check accessKeyID and secretAcc") as caught:
+                await client.get_image("i")
+            assert caught.value.retry_after == retry_after
+    assert len(doors.requests) == 1
+
+
+async def test_wrong_tries_are_further_and_further_apart(doors: Doors) -> None:
+    doors.keys.clear()
+    begin, at = doors.clock.now, list[float]()
+    async with doors.client(BY_ID) as client:
+        while len(at) < 7:
+            before = len(doors.requests)
+            with pytest.raises(CredentialsInvalid) as caught:
+                await client.get_image("i")
+            if len(doors.requests) > before:
+                at.append(doors.clock.now - begin)
+            doors.clock.now += min(caught.value.retry_after or 0, 10) or 1
+    assert at == [0, 60, 180, 420, 900, 1800, 2700]
+
+
+async def test_a_hundred_callers_make_one_wrong_try(doors: Doors) -> None:
+    doors.slowly(IMAGE, refused())
+    clients = [doors.client(BY_ID) for _ in range(10)]
+    calls = [client.get_image("i") for client in clients for _ in range(10)]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for client in clients:
+        await client.aclose()
+    assert all(isinstance(result, CredentialsInvalid) for result in results)
+    assert len(doors.requests) == 1
+
+
+async def test_a_hundred_callers_are_served_five_at_a_time(doors: Doors) -> None:
+    for number in range(100):
+        doors.slowly(f"/v2/images/{number}")
+    clients = [doors.client(BY_ID) for _ in range(10)]
+    await asyncio.gather(*(clients[number % 10].get_image(str(number)) for number in range(100)))
+    for client in clients:
+        await client.aclose()
+    assert len(doors.requests) == 100
+    assert doors.most_under_way == 5
+
+
+async def test_a_key_that_is_withdrawn_makes_five_wrong_tries_at_most(doors: Doors) -> None:
+    async with doors.client(BY_ID) as client:
+        await client.get_image("i")
+        before = len(doors.requests)
+        for number in range(50):
+            doors.slowly(f"/v2/images/{number}", refused())
+        calls = (client.get_image(str(number)) for number in range(50))
+        results = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(isinstance(result, CredentialsInvalid) for result in results)
+    assert len(doors.requests) - before == 5
+
+
+async def test_a_changed_secret_is_tried_at_once(doors: Doors) -> None:
+    wrong = replace(BY_ID, secret_access_key="wrong")
+    async with doors.client(wrong) as client:
+        with pytest.raises(CredentialsInvalid, match="signature fail"):
+            await client.get_image("i")
+    async with doors.client(BY_ID) as client:
+        await client.get_image("i")
+
+
+async def test_an_edited_provider_is_no_further_try(doors: Doors) -> None:
+    """It makes a new client; the Secret is the same."""
+    doors.keys.clear()
+    for project in (ProjectRef(id=PROJECT), ProjectRef(name="eu-de"), ProjectRef()):
+        async with doors.client(replace(BY_KEY, project=project)) as client:
+            with pytest.raises(CredentialsInvalid):
+                await client.get_image("i")
+    assert len(doors.requests) == 1
+
+
+async def test_refusals_are_forgotten_once_the_key_was_taken(doors: Doors) -> None:
+    answers = [refused(), refused(), httpx.Response(200, json={"id": "i"}), refused()]
+    doors.answers[IMAGE] = lambda _: answers.pop(0)
+    pauses = []
+    async with doors.client(BY_ID) as client:
+        for _ in range(4):
+            try:
+                await client.get_image("i")
+            except CredentialsInvalid as exc:
+                pauses.append(exc.retry_after)
+            doors.clock.now += 200
+    assert pauses == [60, 120, 60]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_reply_that_says_nothing_about_the_key_does_not_open_the_way(doors: Doors, status: int) -> None:
+    """The first call goes alone until one is taken, lest ten wrong tries follow an overloaded gateway."""
+    for number in range(10):
+        doors.slowly(f"/v2/images/{number}", httpx.Response(status))
+    async with doors.client(BY_ID) as client:
+        await asyncio.gather(*(client.get_image(str(number)) for number in range(10)), return_exceptions=True)
+    assert len(doors.requests) == 10
+    assert doors.most_under_way == 1
+
+
+async def test_whose_turn_does_not_come_has_sent_nothing(doors: Doors) -> None:
+    begun, stuck = asyncio.Event(), asyncio.Event()
+
+    async def never(_: httpx.Request) -> Answer:
+        begun.set()
+        await stuck.wait()
+        return httpx.Response(200, json={"id": "i"})
+
+    doors.answers[IMAGE] = never
+    async with doors.client(doors.auth(BY_ID, timeouts=Timeouts(pool_seconds=0.01))) as client:
+        first = asyncio.create_task(client.get_image("i"))
+        await begun.wait()
+        with pytest.raises(Unreachable, match=r"waited 0\.01 s for other requests under the same login"):
+            await client.get_image("j")
+        stuck.set()
+        await first
+        await client.get_image("j")
+    assert len(doors.requests) == 2
+
+
+async def test_a_caller_that_goes_away_gives_its_turn_to_the_next(doors: Doors) -> None:
+    started = asyncio.Event()
+
+    async def never(_: httpx.Request) -> Answer:
+        started.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    doors.answers[IMAGE] = never
+    async with doors.client(BY_ID) as client:
+        first = asyncio.create_task(client.get_image("i"))
+        await started.wait()
+        second = asyncio.create_task(client.get_image("j"))
+        await asyncio.sleep(0)
+        first.cancel()
+        assert (await second).id == "i"
+
+
+OFF = [timedelta(hours=3), timedelta(hours=-3), timedelta(minutes=16), timedelta(days=400)]
+
+
+@pytest.mark.parametrize("off", OFF, ids=str)
+async def test_with_a_wrong_clock_the_clouds_time_is_signed(
+    doors: Doors, off: timedelta, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    doors.wall_off = off
+    async with doors.client(BY_ID) as client:
+        for _ in range(3):
+            await client.get_image("i")
+    assert len(doors.requests) == 4, "one is repeated, and the others are right at once"
+    assert len(caplog.messages) == 1
+    minutes = abs(off) // timedelta(minutes=1)
+    assert f"{minutes} minutes {'ahead of' if off > timedelta() else 'behind'} the cloud's" in caplog.messages[0]
+
+
+async def test_a_clock_that_is_set_right_again_is_followed(doors: Doors) -> None:
+    async with doors.client(BY_ID) as client:
+        for off in (timedelta(hours=3), timedelta(), timedelta(hours=-1)):
+            doors.wall_off = off
+            await client.get_image("i")
+    assert len(doors.requests) == 1 + 1 + 2 * 2
+
+
+async def test_a_wrong_clock_and_a_wrong_key_are_two_tries_and_both_are_told(doors: Doors) -> None:
+    doors.wall_off = timedelta(hours=3)
+    async with doors.client(replace(BY_ID, secret_access_key="wrong")) as client:
+        with pytest.raises(CredentialsInvalid) as caught:
+            await client.get_image("i")
+    assert caught.value.message == (
+        "verify aksk signature fail. Check accessKeyID and secretAccessKey; the clock of the operator's machine is "
+        "180 minutes ahead of the cloud's, which may be the reason, too"
+    )
+    assert len(doors.requests) == 2
+
+
+async def test_a_clock_that_is_a_little_off_is_no_reason_to_repeat(doors: Doors) -> None:
+    doors.wall_off = timedelta(minutes=4)
+    async with doors.client(replace(BY_ID, secret_access_key="wrong")) as client:
+        with pytest.raises(CredentialsInvalid, match=r"secretAccessKey \(APIGW"):
+            await client.get_image("i")
+    assert len(doors.requests) == 1
+
+
+async def test_where_the_clouds_time_is_not_told_the_clock_is_named(doors: Doors) -> None:
+    doors.answers[IMAGE] = lambda _: refused("Not you.")
+    async with doors.client(BY_ID) as client:
+        with pytest.raises(CredentialsInvalid, match=r"and the clock of the operator's machine \(it may be 15 minutes"):
+            await client.get_image("i")
+
+
+async def test_a_temporary_key_that_ended_is_told_as_such(doors: Doors) -> None:
+    credentials = replace(BY_ID, security_token="ended")
+    async with doors.client(credentials) as client:
+        with pytest.raises(CredentialsInvalid, match="A temporary key ends: give a new securityToken"):
+            await client.get_image("i")
+    assert doors.requests[0].headers["x-security-token"] == "ended"
+    assert "x-security-token" in doors.requests[0].headers["authorization"]
+
+
+async def test_the_gateways_echo_of_the_request_is_cut(doors: Doors) -> None:
+    echo = "verify aksk signature fail, canonicalRequest:GET|/v2/images/i/||host:h|x-security-token:abc|"
+    doors.answers[IMAGE] = lambda _: refused(echo)
+    async with doors.client(BY_ID) as client:
+        with pytest.raises(CredentialsInvalid) as caught:
+            await client.get_image("i")
+    assert caught.value.message.startswith(
+        "verify aksk signature fail (the rest repeats the request). Check accessKeyID"
+    )
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"access": "A", "secret": "S", "securitytoken": "T", "expires_at": "2026-09-01T06:00:00.000000Z"},
+        {"accessKeyId": "A", "secretAccessKey": "S", "securityToken": "T", "expiration": "2026-09-01T06:00:00Z"},
+        {"access_key_id": "A", "secret_access_key": "S", "security_token": "T", "expiration": "2026-09-01T06:00:00Z"},
+        {"accessKeyId": "A", "secretAccessKey": "S", "securityToken": "T", "expires_at": "2026-09-01T06:00:00Z"},
+    ],
+)
+@pytest.mark.parametrize("under", ["credential", "credentials", None])
+def test_temporary_keys_are_read_in_every_spelling(keys: dict[str, str], under: str | None) -> None:
+    headers = {"date": "Tue, 01 Sep 2026 05:00:00 GMT"}
+    fresh = fresh_key(keys if under is None else {under: keys}, headers)
+    key = fresh.value
+    assert (key.access_key_id, key.secret_access_key, key.security_token) == ("A", "S", "T")
+    assert fresh.life_seconds == 3600
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        [],
+        "x",
+        {},
+        {"credential": None},
+        {"credential": {"access": "A", "secret": "S"}},
+        {"credential": {"access": "A", "secret": "", "securitytoken": "T"}},
+        {"credential": {"access": "A\nB", "secret": "S", "securitytoken": "T"}},
+        {"credential": {"access": "A", "secretAccessKey": "S", "security_token": "T"}},
+    ],
+)
+def test_a_reply_without_a_temporary_key_is_none(data: object) -> None:
+    with pytest.raises(ValueError, match=r"^the reply has no temporary key$"):
+        fresh_key(data, {})
+
+
+def test_a_temporary_key_without_an_end_is_taken_for_short_lived() -> None:
+    data = {"access": "A", "secret": "S", "securitytoken": "T", "expires_at": "soon"}
+    assert fresh_key(data, {}).life_seconds == 900
+
+
+async def test_the_session_names_no_endpoint(doors: Doors) -> None:
+    async with doors.client(BY_KEY, ims_endpoint=None) as client:
+        with pytest.raises(Misconfigured, match="the login names no image service, so the provider has to"):
+            await client.list_images()
+    assert IMS not in [str(request.url) for request in doors.requests]

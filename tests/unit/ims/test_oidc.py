@@ -1,0 +1,86 @@
+"""The way in by our service account's token."""
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from imagecopy.ims import CredentialsInvalid, ImsError, Misconfigured, TryLater
+from unit.ims.cloud import IAM, IMS, login_reply
+from unit.ims.doors import ID_TOKENS, SERVICE_TOKEN, Answer, Doors, oidc_of, rewrite
+
+
+async def test_the_service_accounts_token_is_exchanged_for_one_of_the_project(doors: Doors, token_file: Path) -> None:
+    async with doors.client(oidc_of(token_file)) as client:
+        await client.get_image("i")
+    login, image = doors.requests
+    assert (login.method, str(login.url)) == ("POST", IAM + ID_TOKENS)
+    assert login.headers["x-idp-id"] == "cce-prod"
+    assert json.loads(login.content) == {
+        "auth": {"id_token": {"id": SERVICE_TOKEN}, "scope": {"project": {"name": "eu-de"}}}
+    }
+    assert image.headers["x-auth-token"] == "token-1-never-to-be-seen"
+
+
+async def test_the_token_is_read_anew_for_each_login(doors: Doors, token_file: Path) -> None:
+    async with doors.client(oidc_of(token_file)) as client:
+        await client.get_image("i")
+        rewrite(token_file, "rotated\n")
+        await client.get_image("i")
+        doors.clock.now += 24 * 3600
+        await client.get_image("i")
+    sent = [json.loads(login.content)["auth"]["id_token"]["id"] for login in doors.to(ID_TOKENS)]
+    assert sent == [SERVICE_TOKEN, "rotated"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file or directory"),
+        (b"", "is empty"),
+        (b" \n", "is empty"),
+        (b"a b", "has no token in it"),
+        (b"a\x00b", "has no token in it"),
+        (b"\xff\xfe", "has no token in it"),
+        (b"x" * 70_000, "has more than 65536 bytes"),
+    ],
+)
+async def test_a_file_without_a_token_is_named_with_its_setting(
+    doors: Doors, token_file: Path, content: bytes | None, words: str
+) -> None:
+    rewrite(token_file, content)
+    async with doors.client(oidc_of(token_file)) as client:
+        with pytest.raises(Misconfigured) as caught:
+            await client.get_image("i")
+    message = caught.value.message
+    assert message.startswith(f"the operator has no identity token: {token_file}")
+    assert words in message
+    assert "IMAGECOPY_IDENTITY_TOKEN_FILE" in message
+    assert doors.requests == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (httpx.Response(401, json={"error": {"message": "No.", "code": 401}}), CredentialsInvalid, "keys and issuer"),
+        (httpx.Response(403, json={"error": {"message": "No.", "code": 403}}), CredentialsInvalid, "keys and issuer"),
+        (httpx.Response(404, json={"error": {"message": "No.", "code": 404}}), Misconfigured, "Check identityProvid"),
+        (httpx.Response(400, json={"error": {"message": "No.", "code": 400}}), Misconfigured, r"projectName \(eu-de"),
+        (httpx.Response(201, json={"token": {}}, headers={"X-Subject-Token": "t"}), Misconfigured, "not for a project"),
+        (httpx.Response(201, json={"token": {}}), TryLater, "the reply has no token"),
+    ],
+)
+async def test_a_login_that_is_not_given_is_told(
+    doors: Doors, token_file: Path, answer: Answer, kind: type[ImsError], words: str
+) -> None:
+    doors.answers[ID_TOKENS] = lambda _: answer
+    async with doors.client(oidc_of(token_file)) as client:
+        with pytest.raises(kind, match=words) as caught:
+            await client.get_image("i")
+    assert type(caught.value) is kind
+
+
+async def test_the_catalogue_names_the_endpoint(doors: Doors, token_file: Path) -> None:
+    doors.answers[ID_TOKENS] = lambda _: login_reply()
+    assert (await doors.auth(oidc_of(token_file)).session()).ims_endpoint == IMS
