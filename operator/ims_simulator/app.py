@@ -15,7 +15,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ims_simulator import control, copies, edits, iam, images, jobs, listing
+from ims_simulator import control, copies, edits, federation, iam, images, jobs, listing, temporary_keys, workload
 from ims_simulator.auth import Throttle, authenticate
 from ims_simulator.calls import Call, shown_body
 from ims_simulator.clock import Clock
@@ -23,6 +23,7 @@ from ims_simulator.context import Context
 from ims_simulator.errors import ApiError, GatewayError, Reply
 from ims_simulator.faults import Fault
 from ims_simulator.knobs import Knobs
+from ims_simulator.signature import RawRequest
 from ims_simulator.state import Cloud
 
 Handler = Callable[[Context], Reply]
@@ -33,6 +34,12 @@ MAX_BODY = 12 * 1024**2
 
 ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
     ("POST", "/v3/auth/tokens", "token", iam.create_token),
+    ("GET", "/v3/projects", "projects", iam.list_projects),
+    ("POST", "/v3.0/OS-CREDENTIAL/securitytokens", "temporary_key", temporary_keys.create_temporary_key),
+    ("POST", "/v3.0/OS-AUTH/id-token/tokens", "token", federation.create_token),
+    ("PUT", workload.METADATA_TOKEN_PATH, "metadata", workload.create_metadata_token),
+    ("GET", workload.METADATA_KEY_PATH, "metadata", workload.show_node_key),
+    ("POST", workload.POD_IDENTITY_PATH, "pod_identity", workload.show_pod_key),
     ("POST", "/v1/cloudimages/{image_id}/copy", "copy", copies.copy_image),
     ("POST", "/v2.1/cloudimages/{image_id}/copy", "copy", copies.copy_image_safe_mode),
     ("GET", "/v1/cloudimages/job/{job_id}", "job", jobs.show_job_progress),
@@ -46,7 +53,12 @@ ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
     ("DELETE", "/v2/images/{image_id}", "delete", images.delete_image),
     ("POST", "/v2/{project_id}/images/{image_id}/tags/action", "tags", edits.act_on_tags),
     ("GET", "/v2/{project_id}/images/{image_id}/tags", "tags", edits.show_tags),
+    ("POST", "/v2/{project_id}/images/{image_id}/tags", "tags", edits.add_tag),
+    ("DELETE", "/v2/{project_id}/images/{image_id}/tags/{key}", "tags", edits.remove_tag),
 )
+
+NOT_IMS = frozenset({"token", "temporary_key", "projects", "metadata", "pod_identity"})
+"""Kinds of calls that IAM and the node answer; they look after their callers themselves."""
 
 
 def create_app(
@@ -98,7 +110,7 @@ class _Service:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             raw, problem = await _body(request)
-            context = self._context(request, kind, raw)
+            context = self._context(request, kind, raw, problem is not None)
             call = context.call
             self._cloud.calls.begin(call)
             fault = self._cloud.faults.of_call(kind, call.method, call.path, raw)
@@ -119,7 +131,7 @@ class _Service:
 
         return handle
 
-    def _context(self, request: web.Request, kind: str, raw: bytes) -> Context:
+    def _context(self, request: web.Request, kind: str, raw: bytes, too_large: bool) -> Context:
         now, sequence = self._cloud.clock(), self._cloud.calls.last_sequence + 1
         call = Call(
             sequence=sequence,
@@ -140,6 +152,13 @@ class _Service:
             params=request.match_info,
             query=request.query,
             headers=request.headers,
+            request=RawRequest(
+                method=request.method,
+                target=request.raw_path.encode("utf-8", "surrogateescape"),
+                headers=request.raw_headers,
+                body=raw,
+                too_large=too_large,
+            ),
             raw=raw,
             base_url=f"{request.scheme}://{request.host}",
             call=call,
@@ -149,14 +168,13 @@ class _Service:
         cloud = self._cloud
         context.now = cloud.clock()
         try:
-            if problem is not None:
+            if problem is not None and (handler is None or kind in NOT_IMS):
                 raise problem
             if handler is None:
                 raise GatewayError(404, "0101")
-            if kind != "token":
-                caller = authenticate(cloud, context.headers, context.now)
+            if kind not in NOT_IMS:
+                caller = authenticate(cloud, context.request, context.call, context.now)
                 context.authenticated = caller
-                context.call.user = caller.user
                 self._throttle.check(cloud, caller.user, kind, context.now)
             return handler(context)
         except ApiError as error:
@@ -175,9 +193,9 @@ class _Service:
     def _answer(self, context: Context, reply: Reply) -> web.Response:
         self._cloud.calls.finish(context.call, reply.status)
         headers = {"Date": formatdate(self._cloud.clock(), usegmt=True), **reply.headers}
-        if context.call.kind == "token" or _has_request_id(reply, self._cloud.knobs):
+        if context.call.kind in NOT_IMS or _has_request_id(reply, self._cloud.knobs):
             headers.setdefault("X-Request-Id", context.call.request_id)
-        if context.call.kind == "token":
+        if context.call.kind in ("token", "temporary_key", "projects"):
             headers["X-IAM-Trace-Id"] = f"token_{context.call.request_id}"
         if reply.text is not None:
             return web.Response(status=reply.status, text=reply.text, content_type=reply.content_type, headers=headers)

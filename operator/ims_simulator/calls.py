@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
@@ -18,6 +19,11 @@ from ims_simulator.model import parse_json
 
 BODY_SHOWN = 4096
 SECRET_KEYS = frozenset({"password", "secret", "securitytoken", "security_token"})
+TOKEN_KEYS = frozenset({"token", "id_token"})
+"""Objects whose `id` is a secret: the token itself."""
+
+Way = Literal["password", "assume_role", "mapped", "access_key", "temporary_key"]
+"""How a caller proved who it is: a token got by one of the first three methods, or a signature."""
 
 
 class Call(BaseModel):
@@ -33,6 +39,11 @@ class Call(BaseModel):
     request_id: str
     body: JsonValue = None
     user: str | None = None
+    way: Way | None = None
+    access_key: str | None = None
+    agency: str | None = None
+    reason: str | None = None
+    """Why somebody was not believed, where the reply does not tell it."""
     job_id: str | None = None
     image_id: str | None = None
     error_code: str | None = None
@@ -122,9 +133,15 @@ def shown_body(raw: bytes) -> JsonValue:
 def _redacted(value: JsonValue) -> JsonValue:
     if isinstance(value, dict):
         return {
-            key: "***" if key.lower() in SECRET_KEYS and not isinstance(item, dict) else _redacted(item)
+            key: "***" if key.lower() in SECRET_KEYS and not isinstance(item, dict) else _redacted(_hidden(key, item))
             for key, item in value.items()
         }
     if isinstance(value, list):
         return [_redacted(item) for item in value]
+    return value
+
+
+def _hidden(key: str, value: JsonValue) -> JsonValue:
+    if key in TOKEN_KEYS and isinstance(value, dict) and "id" in value:
+        return {**value, "id": "***"}
     return value

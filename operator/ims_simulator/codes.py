@@ -56,6 +56,7 @@ GATEWAY_MESSAGES: dict[str, str] = {
     "0101": "The API does not exist or has not been published in the environment",
     "0201": "Backend timeout.",
     "0301": "Incorrect IAM authentication information",
+    "0303": "Incorrect app authentication information",
     "0307": "The token must be updated.",
     "0308": "The throttling threshold has been reached: policy user over ratelimit,limit:200,time:1 second",
     "0601": "Internal server error.",

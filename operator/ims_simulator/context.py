@@ -12,6 +12,7 @@ from ims_simulator.auth import Caller
 from ims_simulator.calls import Call
 from ims_simulator.errors import ImsError, KeystoneError
 from ims_simulator.model import JsonObject, parse_json
+from ims_simulator.signature import RawRequest
 from ims_simulator.state import Cloud
 
 
@@ -26,6 +27,8 @@ class Context:
     params: Mapping[str, str]
     query: MultiMapping[str]
     headers: Mapping[str, str]
+    request: RawRequest
+    """The same request as it arrived, byte for byte: what signatures are computed from."""
     raw: bytes
     base_url: str
     call: Call

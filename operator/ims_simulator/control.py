@@ -13,13 +13,14 @@ from aiohttp import web
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from ims_simulator.clock import ClockError, ClockOrder
+from ims_simulator.configuration import configuration
 from ims_simulator.faults import Fault, FaultSpec
 from ims_simulator.jobs import job_body
 from ims_simulator.knobs import KnobError, apply
 from ims_simulator.model import Image, Job, JsonObject
-from ims_simulator.orders import ImagePatch, JobPatch, KeyPatch, NewImage
+from ims_simulator.orders import ImagePatch, JobPatch, KeyPatch, NewIdentityProvider, NewImage
 from ims_simulator.reads import row_of, status_of
-from ims_simulator.seed import REGION, base_props
+from ims_simulator.seed import base_props
 from ims_simulator.state import Cloud
 
 CLOUD = web.AppKey("cloud", Cloud)
@@ -50,6 +51,7 @@ def add_routes(app: web.Application) -> None:
         ("GET", "/jobs", show_jobs),
         ("PATCH", "/jobs/{id}", change_job),
         ("PATCH", "/kms_keys/{id}", change_key),
+        ("PUT", "/identity_providers/{id}", set_identity_provider),
     ]
     for method, path, handler in routes:
         app.router.add_route(method, PREFIX + path, handler)
@@ -63,46 +65,7 @@ def add_routes(app: web.Application) -> None:
 
 async def show_config(request: web.Request) -> web.Response:
     """Everything a client needs to know to use the simulator."""
-    cloud = request.app[CLOUD]
-    accounts, base_url = cloud.accounts, f"{request.scheme}://{request.host}"
-    logins: list[JsonValue] = [
-        {
-            "user": login.user,
-            "user_id": login.user_id,
-            "password": login.password,
-            "domain": accounts.domain_name,
-            "domain_id": accounts.domain_id,
-            "project_id": accounts.project.id,
-            "project": accounts.project.name,
-            "access_key": login.access_key,
-            "secret_key": login.secret_key,
-            "can_copy": login.can_change,
-        }
-        for login in accounts.logins
-    ]
-    sources: list[JsonValue] = [
-        {"id": image.id, "name": image.name, "kind": image.kind, "status": image.text("status")}
-        for image in cloud.images.values()
-        if image.kind != "copy" and not cloud.gone(image, cloud.clock())
-    ]
-    return _json(
-        {
-            "seed": accounts.seed,
-            "edition": cloud.edition,
-            "clock": cloud.clock.shown(),
-            "region": REGION,
-            "domain": {"id": accounts.domain_id, "name": accounts.domain_name},
-            "project_id": accounts.project.id,
-            "project": {"id": accounts.project.id, "name": accounts.project.name},
-            "other_projects": [{"id": p.id, "name": p.name} for p in accounts.projects[1:]],
-            "enterprise_project_ids": ["0", accounts.enterprise_project_id],
-            "logins": logins,
-            "endpoints": {"ims": base_url, "iam": base_url},
-            "source_images": sources,
-            "kms_keys": cloud.config_keys(),
-            "knobs": cloud.knobs.model_dump(mode="json"),
-        }
-    )
+    return _json(configuration(request.app[CLOUD], f"{request.scheme}://{request.host}"))
 
 
 async def show_knobs(request: web.Request) -> web.Response:
@@ -259,6 +222,14 @@ async def change_key(request: web.Request) -> web.Response:
     key.state = order.state
     cloud.keys.put(key)
     return _json({"id": key.id, "name": key.name, "state": key.state})
+
+
+async def set_identity_provider(request: web.Request) -> web.Response:
+    """Let the cloud trust an issuer of OpenID Connect tokens, as an administrator would."""
+    order, cloud = await _read(request, NewIdentityProvider), request.app[CLOUD]
+    provider = order.provider(request.match_info["id"])
+    cloud.identity_providers.put(provider)
+    return _json(provider.model_dump(mode="json"))
 
 
 def _fault(fault: Fault) -> JsonObject:

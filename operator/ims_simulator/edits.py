@@ -159,9 +159,8 @@ def _checked(context: Context, attribute: str, value: JsonValue) -> JsonValue:
 
 def act_on_tags(context: Context) -> Reply:
     """POST /v2/{project_id}/images/{image_id}/tags/action: 204. Raises: ImsError."""
-    cloud, now = context.cloud, context.now
     require_project(context.caller, context.params["project_id"])
-    require_change(cloud, context.caller)
+    require_change(context.cloud, context.caller)
     body = context.json_object()
     image = _own_image(context)
     action = body.get("action")
@@ -177,11 +176,34 @@ def act_on_tags(context: Context) -> Reply:
             tags[key] = value
         elif not value or tags.get(key) == value:
             tags.pop(key, None)
+    return _retagged(context, image, tags)
+
+
+def add_tag(context: Context) -> Reply:
+    """POST /v2/{project_id}/images/{image_id}/tags, one tag: 204. Raises: ImsError."""
+    require_project(context.caller, context.params["project_id"])
+    require_change(context.cloud, context.caller)
+    tag = context.json_object().get("tag")
+    image = _own_image(context)
+    key, value = _tag(tag, needs_value=True)
+    return _retagged(context, image, {**tags_of(image), key: value})
+
+
+def remove_tag(context: Context) -> Reply:
+    """DELETE /v2/{project_id}/images/{image_id}/tags/{key}: 204, also where there is no such tag. Raises: ImsError."""
+    require_project(context.caller, context.params["project_id"])
+    require_change(context.cloud, context.caller)
+    image = _own_image(context)
+    gone = context.params["key"]
+    return _retagged(context, image, {key: value for key, value in tags_of(image).items() if key != gone})
+
+
+def _retagged(context: Context, image: Image, tags: dict[str, str]) -> Reply:
     if len(tags) > MAX_TAGS:
         raise ImsError("IMG.0116")
     image.props = {**image.props, "tags": [f"{key}={value}" for key, value in tags.items()]}
-    image.props["updated_at"] = iso_seconds(now)
-    cloud.images.put(image)
+    image.props["updated_at"] = iso_seconds(context.now)
+    context.cloud.images.put(image)
     return Reply(204)
 
 

@@ -4,6 +4,7 @@
     |-- ImsError       {"error": {"message", "code": "IMG.0144"}}       IMS extension API
     |-- GatewayError   {"error_msg", "error_code": "APIGW.0301", "request_id"}
     |-- KeystoneError  {"error": {"message", "code": 401, "title"}}     IAM; the code is an integer
+    |-- IamError       {"error_msg", "error_code": "IAM.0001"}          IAM's newer calls
     `-- GlanceError    as KeystoneError, or HTML by knob                /v2/images
 
 Shapes: "OTC IMS API reference, Error Codes"; "API request signing guide, Error Codes" (gateway); "OTC IAM API
@@ -82,6 +83,19 @@ class KeystoneError(ApiError):
 
     def reply(self, request_id: str, knobs: Knobs) -> Reply:  # noqa: D102
         return Reply(self.status, keystone_body(self.status, self.message))
+
+
+class IamError(ApiError):
+    """A refusal of IAM in the form of its newer calls ("Obtaining a Token with an OpenID Connect ID Token")."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        self.status = status
+        self.code = code
+        self.message = message
+        super().__init__(f"{code} {message}")
+
+    def reply(self, request_id: str, knobs: Knobs) -> Reply:  # noqa: D102
+        return Reply(self.status, {"error_msg": self.message, "error_code": self.code})
 
 
 class GlanceError(KeystoneError):

@@ -15,7 +15,22 @@ from ims_simulator.codes import GATEWAY_CODE_OF_STATUS, GATEWAY_MESSAGES
 from ims_simulator.errors import Reply, gateway_body, html_page, ims_body, keystone_body, title_of
 from ims_simulator.knobs import Knobs
 
-Kind = Literal["token", "copy", "job", "list", "image", "tags", "quota", "delete", "patch", "other"]
+Kind = Literal[
+    "token",
+    "temporary_key",
+    "projects",
+    "metadata",
+    "pod_identity",
+    "copy",
+    "job",
+    "list",
+    "image",
+    "tags",
+    "quota",
+    "delete",
+    "patch",
+    "other",
+]
 
 
 class _Strict(BaseModel):

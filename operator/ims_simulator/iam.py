@@ -1,35 +1,35 @@
-"""IAM: tokens for a user name and a password.
+"""IAM: tokens for a user name and a password or for an agency, and the list of projects.
 
-Source: "OTC IAM API reference, Obtaining a User Token" and "... Through Password Authentication": 201, the token in
-X-Subject-Token, times with microseconds, the catalogue left out with ?nocatalog, errors with an integer code. The
-project wins when the scope names a project and a domain.
+Sources: "OTC IAM API reference, Obtaining a User Token", "... Through Password Authentication", "Obtaining an Agency
+Token" and "Querying Project Information": 201, the token in X-Subject-Token, times with microseconds, the catalogue
+left out with ?nocatalog, errors with an integer code. The project wins when the scope names a project and a domain.
 """
 
 from __future__ import annotations
 
 import secrets
 
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue
 
+from ims_simulator.agencies import AssumeRole, assumed
+from ims_simulator.auth import note
+from ims_simulator.callers import caller_of
 from ims_simulator.context import Context
 from ims_simulator.errors import KeystoneError, Reply
-from ims_simulator.model import JsonObject, LoginRecord, Token, iso_micros, parse_json
-from ims_simulator.seed import REGION, Login, Project
+from ims_simulator.forms import Named, Scope, parse_form
+from ims_simulator.model import Holder, JsonObject, LoginRecord, Token, iso_micros
+from ims_simulator.principals import Principal, principal_of, project_of
+from ims_simulator.seed import REGION, Domain, Login, Project
 from ims_simulator.state import Cloud
 
 TOKEN_CHARACTERS = 512
-
-
-class _Named(BaseModel):
-    id: str | None = None
-    name: str | None = None
 
 
 class _User(BaseModel):
     id: str | None = None
     name: str | None = None
     password: str
-    domain: _Named | None = None
+    domain: Named | None = None
 
 
 class _Password(BaseModel):
@@ -39,16 +39,12 @@ class _Password(BaseModel):
 class _Identity(BaseModel):
     methods: list[str]
     password: _Password | None = None
-
-
-class _Scope(BaseModel):
-    project: _Named | None = None
-    domain: _Named | None = None
+    assume_role: AssumeRole | None = None
 
 
 class _Auth(BaseModel):
     identity: _Identity
-    scope: _Scope | None = None
+    scope: Scope | None = None
 
 
 class _TokenRequest(BaseModel):
@@ -56,37 +52,91 @@ class _TokenRequest(BaseModel):
 
 
 def create_token(context: Context) -> Reply:
-    """POST /v3/auth/tokens. Raises: KeystoneError."""
-    request = _parse(context.raw)
-    cloud, now = context.cloud, context.now
-    identity = request.auth.identity
-    if identity.methods != ["password"] or identity.password is None:
+    """POST /v3/auth/tokens. Raises: KeystoneError, GatewayError."""
+    auth = parse_form(context.raw, _TokenRequest).auth
+    identity, cloud = auth.identity, context.cloud
+    if identity.methods == ["password"] and identity.password is not None:
+        context.call.user = identity.password.user.name
+        login = _check_password(cloud, identity.password.user, context.now)
+        domain = cloud.accounts.domain
+        holder = Holder(user=login.user, domain_id=domain.id, project_id=None)
+    elif identity.methods == ["assume_role"] and identity.assume_role is not None:
+        agency = assumed(context, caller_of(context), identity.assume_role)
+        domain = agency.domain
+        holder = Holder(
+            user=agency.taken_by, domain_id=domain.id, project_id=None, method="assume_role", agency=agency.name
+        )
+    else:
         raise KeystoneError(400, f"The authentication methods {identity.methods} are not supported.")
-    context.call.user = identity.password.user.name
-    login = _check_password(cloud, identity.password.user, now)
-    project = _project_of(cloud, request.auth.scope)
-    token = Token(
-        id="MII" + context.new_text("token", TOKEN_CHARACTERS),
-        user=login.user,
-        domain_id=cloud.accounts.domain_id,
-        project_id=project.id if project else None,
-        issued_at=now,
-        expires_at=now + cloud.knobs.token_seconds,
+    project = scoped_project(cloud, domain, auth.scope)
+    principal = principal_of(cloud, holder)
+    if principal is None:
+        raise RuntimeError("a token for nobody")
+    if holder.method == "password":
+        note(context.call, principal, "password")
+    return issue_token(context, holder, principal, project)
+
+
+def issue_token(context: Context, holder: Holder, principal: Principal, project: Project | None) -> Reply:
+    """Give out a token for a project, or for none."""
+    cloud, now = context.cloud, context.now
+    token = Token.model_validate(
+        {
+            **holder.model_dump(),
+            "id": "MII" + context.new_text("token", TOKEN_CHARACTERS),
+            "project_id": project.id if project else None,
+            "issued_at": now,
+            "expires_at": now + cloud.knobs.token_seconds,
+        }
     )
     cloud.tokens.put(token)
-    with_catalog = "nocatalog" not in context.query
-    body: JsonObject = {"token": _token_body(cloud, token, login, project, context.base_url, with_catalog)}
-    return Reply(201, body, headers={"X-Subject-Token": token.id})
+    body: JsonObject = {
+        "methods": [holder.method],
+        "issued_at": iso_micros(token.issued_at),
+        "expires_at": iso_micros(token.expires_at),
+        "user": principal.described(),
+        "roles": [{"id": "0", "name": "ims_adm" if principal.can_change else "readonly"}],
+    }
+    domain: JsonObject = {"id": principal.domain.id, "name": principal.domain.name}
+    if project is not None:
+        body["project"] = {"id": project.id, "name": project.name, "domain": domain}
+    else:
+        body["domain"] = domain
+    if "nocatalog" not in context.query:
+        body["catalog"] = _catalog(context.base_url, None if project is None else project.id)
+    return Reply(201, {"token": body}, headers={"X-Subject-Token": token.id})
 
 
-def _parse(raw: bytes) -> _TokenRequest:
-    try:
-        return _TokenRequest.model_validate(parse_json(raw))
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise KeystoneError(400, f"Expecting to find {where} in the request body.") from None
-    except ValueError:
-        raise KeystoneError(400, "The request body is invalid.") from None
+def list_projects(context: Context) -> Reply:
+    """GET /v3/projects: those of the caller's account, of one name with ?name=. Raises: KeystoneError, GatewayError."""
+    domain, name = caller_of(context).domain, context.query.get("name")
+    projects: list[JsonValue] = [
+        {
+            "id": project.id,
+            "name": project.name,
+            "domain_id": domain.id,
+            "parent_id": domain.id,
+            "description": "",
+            "enabled": True,
+            "is_domain": False,
+            "links": {"self": f"{context.base_url}/v3/projects/{project.id}"},
+        }
+        for project in domain.projects
+        if name in (None, project.name)
+    ]
+    links: JsonObject = {"self": f"{context.base_url}/v3/projects", "next": None, "previous": None}
+    return Reply(200, {"projects": projects, "links": links})
+
+
+def scoped_project(cloud: Cloud, domain: Domain, scope: Scope | None) -> Project | None:
+    """The project of a scope; None for a domain's scope or none at all. Raises: KeystoneError."""
+    wanted = scope.project if scope is not None else None
+    if wanted is None:
+        return None
+    project = project_of(domain, project_id=wanted.id, name=wanted.name)
+    if project is None:
+        raise KeystoneError(cloud.knobs.unknown_project_status, f"Could not find project: {wanted.id or wanted.name}.")
+    return project
 
 
 def _check_password(cloud: Cloud, user: _User, now: float) -> Login:
@@ -120,40 +170,6 @@ def _in_domain(cloud: Cloud, user: _User) -> bool:
     return user.domain is not None and (
         user.domain.name == accounts.domain_name or user.domain.id == accounts.domain_id
     )
-
-
-def _project_of(cloud: Cloud, scope: _Scope | None) -> Project | None:
-    """The project of a scope; None for a domain's scope or none at all."""
-    if scope is None or (scope.project is None and scope.domain is None):
-        return None
-    wanted = scope.project
-    if wanted is None:
-        return None
-    for project in cloud.accounts.projects:
-        if wanted.id == project.id or (wanted.id is None and wanted.name == project.name):
-            return project
-    raise KeystoneError(cloud.knobs.unknown_project_status, f"Could not find project: {wanted.id or wanted.name}.")
-
-
-def _token_body(
-    cloud: Cloud, token: Token, login: Login, project: Project | None, base_url: str, with_catalog: bool
-) -> JsonObject:
-    accounts = cloud.accounts
-    domain: JsonObject = {"id": accounts.domain_id, "name": accounts.domain_name}
-    body: JsonObject = {
-        "methods": ["password"],
-        "issued_at": iso_micros(token.issued_at),
-        "expires_at": iso_micros(token.expires_at),
-        "user": {"id": login.user_id, "name": login.user, "domain": domain, "password_expires_at": ""},
-        "roles": [{"id": "0", "name": "ims_adm" if login.can_change else "readonly"}],
-    }
-    if project is not None:
-        body["project"] = {"id": project.id, "name": project.name, "domain": domain}
-    else:
-        body["domain"] = domain
-    if with_catalog:
-        body["catalog"] = _catalog(base_url, None if project is None else project.id)
-    return body
 
 
 def _catalog(base_url: str, project_id: str | None) -> list[JsonValue]:

@@ -126,6 +126,31 @@ class Knobs(BaseModel):
     domain_token: Literal["gateway", "ims"] = Field(
         "gateway", description="IMS refuses a domain token: 401 of the gateway, or 400 IMG.0030"
     )
+    key_lock_after: int = Field(5, ge=1, description="wrong signatures in a row that a key survives")
+    key_lock_seconds: float = Field(300, ge=0, description="how long an access key stays locked")
+    signature_skew_seconds: float = Field(900, ge=0, description="how far X-Sdk-Date may be off")
+    signed_plus: Literal["literal", "space"] = Field("literal", description="what + in a signed query stands for")
+    signed_without_project: Literal["main", "refuse"] = Field(
+        "main", description="a signed call without X-Project-Id: for the region's own project, or refused"
+    )
+    signed_wrong_project: Literal["gateway", "ims"] = Field(
+        "gateway", description="X-Project-Id of somebody else: 401 of the gateway, or 400 IMG.0030"
+    )
+    echo_canonical_request: bool = Field(True, description="a wrong signature is answered with what was to be signed")
+    expired_key_code: Literal["0307", "0301"] = Field("0307", description="gateway code of an expired temporary key")
+    temporary_key_seconds: float = Field(
+        0, ge=0, description="lifetime of temporary keys; 0: as asked for, and 6 hours from metadata and pod identity"
+    )
+    agency_key: Literal["both", "agency_name", "xrole_name"] = Field(
+        "both", description="how assume_role may name the agency; documentation is of two minds"
+    )
+    unknown_provider_status: Literal[401, 404] = Field(401, description="ID token for a provider that is not there")
+    metadata_token_status: Literal[200, 404, 405, 503] = Field(
+        200, description="status of the metadata service's token call; not 200: it has none"
+    )
+    metadata_token_required: bool = Field(False, description="the metadata service wants its token")
+    node_agency: bool = Field(True, description="the node has an agency, so the metadata service has keys")
+    pod_identity_token: str = Field("", description="token that a Pod must show; empty: the seeded one")
     content_type: Literal["require", "ignore"] = Field(
         "require", description="a body whose Content-Type is not application/json: 415, or read all the same"
     )

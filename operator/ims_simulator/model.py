@@ -93,19 +93,59 @@ class Image(BaseModel):
         return as_text(self.props.get(attribute))
 
 
-class Token(BaseModel):
+Method = Literal["password", "assume_role", "mapped"]
+"""How somebody proved who they are: "mapped" is a token of an identity provider."""
+
+
+class Holder(BaseModel):
+    """For whom a token or a temporary key was made."""
+
+    user: str
+    """Name of the user; of the one who took it, for an agency; the subject, for a token of an identity provider."""
+    domain_id: str
+    """The domain in which it is good; for an agency the one that made the agency."""
+    project_id: str | None
+    """The one project in which it is good, if it is bound to one."""
+    method: Method = "password"
+    agency: str | None = None
+    identity_provider: str | None = None
+
+
+class Token(Holder):
     """A token that IAM gave out; `id` is the token itself."""
 
     id: str
-    user: str
-    domain_id: str
-    project_id: str | None
     issued_at: float
     expires_at: float
 
 
+class TemporaryKey(Holder):
+    """A temporary access key; `id` is the access key."""
+
+    id: str
+    secret: str
+    security_token: str
+    expires_at: float
+
+
+class IdentityProvider(BaseModel):
+    """An issuer of OpenID Connect tokens that the cloud trusts, such as a Kubernetes cluster."""
+
+    id: str
+    issuer: str
+    audience: str
+    """The client id that tokens must be meant for."""
+    jwks: JsonObject
+    """The issuer's public keys as a JSON Web Key Set."""
+    subjects: list[str] = []
+    """The subjects that are mapped to a group of the cloud; empty: all."""
+    can_copy: bool = True
+    """Whether that group may copy, patch, tag and delete."""
+    enabled: bool = True
+
+
 class LoginRecord(BaseModel):
-    """Wrong passwords of a user; `id` is the user's name."""
+    """Failed logins in a row; `id` is the user's name, or the access key."""
 
     id: str
     failures: int = 0

@@ -1,4 +1,4 @@
-"""Bodies of the control endpoints that change images, jobs and keys."""
+"""Bodies of the control endpoints that change images, jobs, keys and identity providers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
-from ims_simulator.model import Image, Job, JsonObject, KeyState, iso_seconds
+from ims_simulator.model import IdentityProvider, Image, Job, JsonObject, KeyState, iso_seconds
 
 ImageStatus = Literal["queued", "saving", "active", "killed", "deleted"]
 MemberStatus = Literal["accepted", "rejected", "pending"]
@@ -125,3 +125,18 @@ class KeyPatch(_Strict):
     """The new state of a KMS key."""
 
     state: KeyState
+
+
+class NewIdentityProvider(_Strict):
+    """An issuer of OpenID Connect tokens, as it is given to IAM."""
+
+    issuer: str = Field(min_length=1)
+    audience: str = Field(min_length=1)
+    jwks: JsonObject
+    subjects: list[str] = []
+    can_copy: bool = True
+    enabled: bool = True
+
+    def provider(self, provider_id: str) -> IdentityProvider:
+        """It, under its id."""
+        return IdentityProvider(id=provider_id, **self.model_dump())

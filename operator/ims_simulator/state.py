@@ -15,7 +15,7 @@ from ims_simulator.faults import Faults
 from ims_simulator.ids import Ids
 from ims_simulator.journal import Journal, StateFileError, Table, line_of
 from ims_simulator.knobs import Knobs
-from ims_simulator.model import Image, Job, KmsKey, LoginRecord, Token
+from ims_simulator.model import IdentityProvider, Image, Job, KmsKey, LoginRecord, TemporaryKey, Token
 from ims_simulator.tables import ImageTable, JobTable
 
 
@@ -51,6 +51,9 @@ class Cloud:
         self.jobs = JobTable(self._journal)
         self.tokens: Table[Token] = Table("token", Token, self._journal)
         self.logins: Table[LoginRecord] = Table("login", LoginRecord, self._journal)
+        self.access_keys: Table[LoginRecord] = Table("access_key", LoginRecord, self._journal)
+        self.temporary_keys: Table[TemporaryKey] = Table("temporary_key", TemporaryKey, self._journal)
+        self.identity_providers: Table[IdentityProvider] = Table("identity_provider", IdentityProvider, self._journal)
         self.keys: Table[KmsKey] = Table("key", KmsKey, self._journal)
         self.calls = CallLog(self._journal, self.knobs.calls_kept)
         self._load(number)
@@ -88,8 +91,28 @@ class Cloud:
         except ValueError as error:
             raise StateFileError(f"the clock in the state file is not usable: {error}") from error
 
-    def _tables(self) -> tuple[ImageTable, JobTable, Table[Token], Table[LoginRecord], Table[KmsKey]]:
-        return (self.images, self.jobs, self.tokens, self.logins, self.keys)
+    def _tables(
+        self,
+    ) -> tuple[
+        ImageTable,
+        JobTable,
+        Table[Token],
+        Table[LoginRecord],
+        Table[LoginRecord],
+        Table[TemporaryKey],
+        Table[IdentityProvider],
+        Table[KmsKey],
+    ]:
+        return (
+            self.images,
+            self.jobs,
+            self.tokens,
+            self.logins,
+            self.access_keys,
+            self.temporary_keys,
+            self.identity_providers,
+            self.keys,
+        )
 
     def _snapshot(self, seed: int) -> Iterator[str]:
         yield line_of("seed", str(seed))

@@ -183,7 +183,7 @@ async def test_b37_logins_fail_on_order_too(sim: Sim) -> None:
         ({"cut": True, "reply": {"status": 500}}, "exclude each other"),
         ({"cut": "reply"}, "needs a reply to cut"),
         ({"cut": True, "match": {"path": "("}}, "not a regular expression"),
-        ({"cut": True, "match": {"kind": "copies"}}, "'token', 'copy'"),
+        ({"cut": True, "match": {"kind": "copies"}}, "'pod_identity', 'copy'"),
         ({"job": {"fail": True, "stuck": True}}, "exclude each other"),
         ({"job": {"fail": True}, "cut": True}, "a fault of its own"),
         ({"job": {"fail": True}, "match": {"kind": "job"}}, "strikes copies"),

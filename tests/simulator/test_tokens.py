@@ -10,6 +10,7 @@ import pytest
 from simulator.harness import Sim
 
 
+@pytest.mark.behaviour(34)
 async def test_b34_a_token_is_in_the_header_and_its_project_in_the_body(sim: Sim) -> None:
     answer = await sim.authenticate()
     assert answer.status == 201
@@ -20,16 +21,19 @@ async def test_b34_a_token_is_in_the_header_and_its_project_in_the_body(sim: Sim
     assert token["user"]["domain"]["name"] == "sim-domain"
 
 
+@pytest.mark.behaviour(34)
 async def test_b34_the_project_may_be_named(sim: Sim) -> None:
     token = await sim.login(scope={"project": {"name": "eu-sim-1"}})
     assert (await sim.call("GET", "/v2/cloudimages", token=token)).status == 200
 
 
+@pytest.mark.behaviour(34)
 async def test_b34_the_project_wins_when_a_domain_is_given_too(sim: Sim) -> None:
     token = await sim.login(scope={"project": {"id": sim.project_id}, "domain": {"name": "sim-domain"}})
     assert (await sim.call("GET", "/v2/cloudimages", token=token)).status == 200
 
 
+@pytest.mark.behaviour(34)
 async def test_b34_the_catalogue_leads_to_the_simulator_itself(sim: Sim) -> None:
     catalog = (await sim.authenticate()).body["token"]["catalog"]
     entry = next(entry for entry in catalog if entry["type"] == "image")
@@ -38,6 +42,7 @@ async def test_b34_the_catalogue_leads_to_the_simulator_itself(sim: Sim) -> None
     assert "catalog" not in (await sim.authenticate(query="?nocatalog=true")).body["token"]
 
 
+@pytest.mark.behaviour(34)
 @pytest.mark.parametrize("scope", [{"domain": {"name": "sim-domain"}}, {}])
 async def test_b34_ims_refuses_a_token_without_a_project(sim: Sim, scope: object) -> None:
     token = await sim.login(scope=scope)
@@ -46,6 +51,7 @@ async def test_b34_ims_refuses_a_token_without_a_project(sim: Sim, scope: object
     assert (await sim.call("GET", "/v2/cloudimages", token=token)).code == (400, "IMG.0030")
 
 
+@pytest.mark.behaviour(34)
 @pytest.mark.parametrize(
     "user",
     [{"password": "wrong"}, {"name": "nobody"}, {"domain": {"name": "elsewhere"}}],
@@ -60,6 +66,7 @@ async def test_b34_a_wrong_login_is_401_with_an_integer_code(sim: Sim, user: dic
     }
 
 
+@pytest.mark.behaviour(34)
 async def test_b34_five_wrong_passwords_in_a_row_lock_the_login(sim: Sim) -> None:
     for _ in range(5):
         wrong = await sim.authenticate(password="wrong")
@@ -72,6 +79,7 @@ async def test_b34_five_wrong_passwords_in_a_row_lock_the_login(sim: Sim) -> Non
     assert (await sim.authenticate()).status == 201
 
 
+@pytest.mark.behaviour(34)
 async def test_b34_a_right_password_ends_the_row_of_wrong_ones(sim: Sim) -> None:
     for _ in range(2):
         for _ in range(4):
@@ -79,6 +87,7 @@ async def test_b34_a_right_password_ends_the_row_of_wrong_ones(sim: Sim) -> None
         assert (await sim.authenticate()).status == 201
 
 
+@pytest.mark.behaviour(34)
 async def test_b34_an_unknown_project_is_refused(sim: Sim) -> None:
     scope = {"project": {"name": "eu-nowhere"}}
     assert (await sim.authenticate(scope=scope)).code == (401, 401)
@@ -86,11 +95,13 @@ async def test_b34_an_unknown_project_is_refused(sim: Sim) -> None:
     assert (await sim.authenticate(scope=scope)).code == (404, 404)
 
 
+@pytest.mark.behaviour(34)
 @pytest.mark.parametrize("data", ["", "{", "[]", '{"auth": {}}', '{"auth": {"identity": {"methods": ["totp"]}}}'])
 async def test_b34_a_request_that_makes_no_sense_is_400(sim: Sim, data: str) -> None:
     assert (await sim.call("POST", "/v3/auth/tokens", data=data, token="")).code == (400, 400)
 
 
+@pytest.mark.behaviour(32)
 @pytest.mark.parametrize("token", ["", "MIIinvented"])
 async def test_b32_no_token_or_an_unknown_one_is_0301(sim: Sim, token: str) -> None:
     answer = await sim.call("GET", "/v2/cloudimages", token=token)
@@ -98,6 +109,7 @@ async def test_b32_no_token_or_an_unknown_one_is_0301(sim: Sim, token: str) -> N
     assert sorted(answer.body) == ["error_code", "error_msg", "request_id"]
 
 
+@pytest.mark.behaviour(32)
 async def test_b32_an_expired_token_is_0307(sim: Sim) -> None:
     await sim.knobs(token_seconds=60)
     token = await sim.login()
@@ -109,6 +121,7 @@ async def test_b32_an_expired_token_is_0307(sim: Sim) -> None:
     assert answer.body["error_msg"] == "The token must be updated."
 
 
+@pytest.mark.behaviour(34)
 async def test_b34_an_old_token_stays_good_when_a_new_one_is_made(sim: Sim) -> None:
     assert await sim.login() != sim.token
     assert (await sim.call("GET", "/v2/cloudimages")).status == 200

@@ -1,0 +1,88 @@
+"""Tokens for workloads that an identity provider vouches for, such as a Pod with a service account token.
+
+Source: "OTC IAM API reference, Obtaining a Token with an OpenID Connect ID Token" (X-Idp-Id, 201, X-Subject-Token).
+Identity providers are set by `PUT /_simulator/identity_providers/{id}`: issuer, audience and public keys, as an
+administrator would give them to IAM. What IAM checks first is not documented; all must hold.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, JsonValue
+
+from ims_simulator.auth import note
+from ims_simulator.context import Context
+from ims_simulator.errors import IamError, Reply
+from ims_simulator.forms import Scope, parse_form
+from ims_simulator.iam import issue_token, scoped_project
+from ims_simulator.jwt import BadToken, verified_claims
+from ims_simulator.model import Holder, IdentityProvider, JsonObject
+from ims_simulator.principals import principal_of
+
+SKEW_SECONDS = 60.0
+
+
+class _IdToken(BaseModel):
+    id: str
+
+
+class _Auth(BaseModel):
+    id_token: _IdToken
+    scope: Scope | None = None
+
+
+class _Form(BaseModel):
+    auth: _Auth
+
+
+def create_token(context: Context) -> Reply:
+    """POST /v3.0/OS-AUTH/id-token/tokens. Raises: IamError, KeystoneError."""
+    auth = parse_form(context.raw, _Form).auth
+    cloud = context.cloud
+    provider = cloud.identity_providers.get(context.headers.get("X-Idp-Id", ""))
+    if provider is None or not provider.enabled:
+        raise _refused(context, "there is no such identity provider", cloud.knobs.unknown_provider_status)
+    try:
+        claims = verified_claims(auth.id_token.id, provider.jwks)
+        subject = _subject(claims, provider, context.now)
+    except BadToken as problem:
+        raise _refused(context, str(problem)) from None
+    domain = cloud.accounts.domain
+    project = scoped_project(cloud, domain, auth.scope)
+    holder = Holder(
+        user=subject,
+        domain_id=domain.id,
+        project_id=project.id if project else None,
+        method="mapped",
+        identity_provider=provider.id,
+    )
+    principal = principal_of(cloud, holder)
+    if principal is None:
+        raise _refused(context, "nobody is meant by it")
+    note(context.call, principal, "mapped")
+    return issue_token(context, holder, principal, project)
+
+
+def _subject(claims: JsonObject, provider: IdentityProvider, now: float) -> str:
+    """The subject of claims that a provider vouches for. Raises: BadToken."""
+    if claims.get("iss") != provider.issuer:
+        raise BadToken(f"its issuer is {claims.get('iss')}, not {provider.issuer}")
+    audience = claims.get("aud")
+    if provider.audience not in (audience if isinstance(audience, list) else [audience]):
+        raise BadToken(f"it is for {audience}, not for {provider.audience}")
+    if _number(claims.get("exp"), 0) + SKEW_SECONDS <= now:
+        raise BadToken("it has expired")
+    if _number(claims.get("nbf"), now) - SKEW_SECONDS > now:
+        raise BadToken("it is not good yet")
+    subject = str(claims.get("sub") or "")
+    if not subject or (provider.subjects and subject not in provider.subjects):
+        raise BadToken(f"its subject {subject} is mapped to no group")
+    return subject
+
+
+def _number(value: JsonValue, default: float) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else default
+
+
+def _refused(context: Context, reason: str, status: int = 401) -> IamError:
+    context.call.reason = reason
+    return IamError(status, "IAM.0001", "The ID token or the identity provider is not valid.")

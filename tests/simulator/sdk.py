@@ -1,0 +1,56 @@
+"""The official Python SDK, imported without its types, and its signer as a client of the simulator."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+from urllib.parse import urlsplit
+
+core: Any = importlib.import_module("huaweicloudsdkcore.auth.credentials")
+exceptions: Any = importlib.import_module("huaweicloudsdkcore.exceptions.exceptions")
+http_config: Any = importlib.import_module("huaweicloudsdkcore.http.http_config")
+ims: Any = importlib.import_module("huaweicloudsdkims.v2")
+_region: Any = importlib.import_module("huaweicloudsdkcore.region.region")
+_request: Any = importlib.import_module("huaweicloudsdkcore.sdk_request")
+
+
+def credentials(access: str, secret: str, project_id: str | None = None, token: str | None = None) -> Any:
+    """Credentials of the SDK, temporary ones with `token`."""
+    found = core.BasicCredentials(access, secret, project_id)
+    return found if token is None else found.with_security_token(token)
+
+
+def region(name: str, url: str) -> Any:
+    """A region whose services are at `url`."""
+    return _region.Region(name, url)
+
+
+def client(url: str, login: Any) -> Any:
+    """The SDK's client of the image service at `url`."""
+    config = http_config.HttpConfig.get_default_config()
+    config.ignore_ssl_verification = True
+    return ims.ImsClient.new_builder().with_http_config(config).with_credentials(login).with_endpoint(url).build()
+
+
+def signed(
+    login: Any,
+    url: str,
+    method: str,
+    path: str,
+    *,
+    query: list[tuple[str, str]] | None = None,
+    headers: dict[str, str] | None = None,
+    body: bytes = b"",
+) -> tuple[str, dict[str, str]]:
+    """Target and headers of a request that the SDK has signed; `headers` may set X-Sdk-Date."""
+    request = _request.SdkRequest(
+        method=method,
+        schema="http",
+        host=urlsplit(url).netloc,
+        resource_path=path,
+        query_params=list(query or []),
+        header_params=dict(headers or {}),
+        body=body,
+    )
+    request = login.sign_request(request)
+    return request.uri, {str(name): str(value) for name, value in request.header_params.items()}
