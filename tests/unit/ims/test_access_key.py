@@ -1,9 +1,7 @@
 """The way in by an access key: its project, its one wrong try at a time, and wrong clocks."""
 
 import asyncio
-import logging
 from dataclasses import replace
-from datetime import timedelta
 
 import httpx
 import pytest
@@ -252,59 +250,6 @@ async def test_a_caller_that_goes_away_gives_its_turn_to_the_next(doors: Doors) 
         await asyncio.sleep(0)
         first.cancel()
         assert (await second).id == "i"
-
-
-OFF = [timedelta(hours=3), timedelta(hours=-3), timedelta(minutes=16), timedelta(days=400)]
-
-
-@pytest.mark.parametrize("off", OFF, ids=str)
-async def test_with_a_wrong_clock_the_clouds_time_is_signed(
-    doors: Doors, off: timedelta, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.WARNING)
-    doors.wall_off = off
-    async with doors.client(BY_ID) as client:
-        for _ in range(3):
-            await client.get_image("i")
-    assert len(doors.requests) == 4, "one is repeated, and the others are right at once"
-    assert len(caplog.messages) == 1
-    minutes = abs(off) // timedelta(minutes=1)
-    assert f"{minutes} minutes {'ahead of' if off > timedelta() else 'behind'} the cloud's" in caplog.messages[0]
-
-
-async def test_a_clock_that_is_set_right_again_is_followed(doors: Doors) -> None:
-    async with doors.client(BY_ID) as client:
-        for off in (timedelta(hours=3), timedelta(), timedelta(hours=-1)):
-            doors.wall_off = off
-            await client.get_image("i")
-    assert len(doors.requests) == 1 + 1 + 2 * 2
-
-
-async def test_a_wrong_clock_and_a_wrong_key_are_two_tries_and_both_are_told(doors: Doors) -> None:
-    doors.wall_off = timedelta(hours=3)
-    async with doors.client(replace(BY_ID, secret_access_key="wrong")) as client:
-        with pytest.raises(CredentialsInvalid) as caught:
-            await client.get_image("i")
-    assert caught.value.message == (
-        "verify aksk signature fail. Check accessKeyID and secretAccessKey; the clock of the operator's machine is "
-        "180 minutes ahead of the cloud's, which may be the reason, too"
-    )
-    assert len(doors.requests) == 2
-
-
-async def test_a_clock_that_is_a_little_off_is_no_reason_to_repeat(doors: Doors) -> None:
-    doors.wall_off = timedelta(minutes=4)
-    async with doors.client(replace(BY_ID, secret_access_key="wrong")) as client:
-        with pytest.raises(CredentialsInvalid, match=r"secretAccessKey \(APIGW"):
-            await client.get_image("i")
-    assert len(doors.requests) == 1
-
-
-async def test_where_the_clouds_time_is_not_told_the_clock_is_named(doors: Doors) -> None:
-    doors.answers[IMAGE] = lambda _: refused("Not you.")
-    async with doors.client(BY_ID) as client:
-        with pytest.raises(CredentialsInvalid, match=r"and the clock of the operator's machine \(it may be 15 minutes"):
-            await client.get_image("i")
 
 
 async def test_a_temporary_key_that_ended_is_told_as_such(doors: Doors) -> None:

@@ -167,6 +167,28 @@ async def test_the_old_login_serves_to_its_end_when_the_next_one_fails(
 
 
 @renewed
+async def test_while_one_caller_renews_the_others_go_on(doors: Doors, way: Way, token_file: Path) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def stuck(request: httpx.Request) -> httpx.Response:
+        begun.set()
+        await go_on.wait()
+        return doors.as_it_should_be(request)
+
+    async with doors.client(way.make(token_file)) as client:
+        await client.get_image("i")
+        doors.answers[way.login] = stuck
+        doors.clock.now += 24 * 3600 - 299
+        first = asyncio.create_task(client.get_image("first"))
+        await begun.wait()
+        await asyncio.gather(*(client.get_image(str(number)) for number in range(20)))
+        assert not first.done()
+        go_on.set()
+        await first
+    assert logins_of(doors, way) == 2
+
+
+@renewed
 async def test_after_a_401_one_fresh_login_is_tried(doors: Doors, way: Way, token_file: Path) -> None:
     async with doors.client(way.make(token_file)) as client:
         await client.get_image("i")

@@ -70,8 +70,11 @@ class Renewed(Generic[T]):
             ImsError: it could not be obtained for another reason.
         """
         held = self._held
-        if held is not None and self._clock() < held.renew_at:
-            return held.value
+        if held is not None:
+            # While one caller renews it, perhaps slowly, the others go on with the old one.
+            renewing = self._breaker.lock.locked()
+            if self._clock() < (held.ends_at if renewing else held.renew_at):
+                return held.value
         return await self._renew(held)
 
     async def replace(self, refused: T) -> T:
