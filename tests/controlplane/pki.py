@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFETIME: Final = datetime.timedelta(days=2)
@@ -28,7 +28,7 @@ class Pki:
 
     @classmethod
     def create(cls, folder: Path) -> Self:
-        """Write all files into this folder, keys readable by this user only. Takes milliseconds."""
+        """Write all files into this folder, keys readable by this user only. Takes a tenth of a second."""
         pki = cls(
             ca=folder / "ca.crt",
             serving_certificate=folder / "apiserver.crt",
@@ -38,7 +38,8 @@ class Pki:
         )
         authority_key = ec.generate_private_key(ec.SECP256R1())
         serving_key = ec.generate_private_key(ec.SECP256R1())
-        account_key = ec.generate_private_key(ec.SECP256R1())
+        # RSA as with kubeadm and managed clusters: clouds that trust a cluster are told of RS256 only.
+        account_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         authority = _authority(authority_key)
         serving = _serving(serving_key, authority, authority_key)
         pki.ca.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
@@ -116,7 +117,7 @@ def _serving(
     )
 
 
-def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+def _write_key(path: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> None:
     path.touch(mode=0o600)
     path.write_bytes(
         key.private_bytes(

@@ -127,15 +127,16 @@ class Lab:
         else:
             self.api.create(path, {"apiVersion": "v1", "kind": "Secret", **body})
 
-    def provider(self, **spec: object) -> None:
-        """Create the provider ``cloud`` of the namespace."""
+    def provider(self, *, name: str = "cloud", **spec: object) -> None:
+        """Create a provider of the namespace; a field that is None is left out."""
+        wanted = self.provider_spec() | {"credentialsSecretRef": {"name": "login"}} | spec
         self.api.create(
             f"{GROUP}/namespaces/{self.namespace}/imageproviders",
             {
                 "apiVersion": _VERSION,
                 "kind": "ImageProvider",
-                "metadata": {"name": "cloud"},
-                "spec": self.provider_spec() | {"credentialsSecretRef": {"name": "login"}} | spec,
+                "metadata": {"name": name},
+                "spec": {key: value for key, value in wanted.items() if value is not None},
             },
         )
 

@@ -177,6 +177,10 @@ class Simulator:
         """Make a job end, or get stuck, or be forgotten."""
         self._order("PATCH", f"/jobs/{job_id}", change)
 
+    def trust(self, provider: str, order: Mapping[str, object]) -> None:
+        """Make an OpenID Connect issuer known."""
+        self._order("PUT", f"/identity_providers/{provider}", order)
+
     def add_image(self, **image: object) -> str:
         """Add a source image; return its id."""
         return str(self._order("POST", "/images", image)["id"])
