@@ -38,7 +38,7 @@ async def load() -> Configuration:
         where = f"KUBECONFIG={named}" if named else "the service account or ~/.kube/config"
         raise NoCluster(f"no cluster: {where} can't be used: {exc}") from exc
     configuration.connection_pool_maxsize = MAX_CONNECTIONS
-    # HTTPS_PROXY is for the cloud. The watches take no notice of it, and half of us behind a proxy would be worse than
-    # none; a kubeconfig's proxy-url counts for both.
+    # HTTPS_PROXY is for the cloud. aiohttp would take it for the API server, too, and knows no networks in NO_PROXY,
+    # which is how a cluster's own addresses are written there. A kubeconfig's proxy-url counts.
     configuration.client_session_kwargs = {"trust_env": False}
     return configuration

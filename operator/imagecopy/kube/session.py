@@ -80,7 +80,7 @@ class Sessions:
             connector=aiohttp.TCPConnector(limit=0, ssl=RESTClientObject(self._configuration).ssl_context),
             headers={"Authorization": bearer} if bearer else None,
             proxy=self._configuration.proxy,
-            trust_env=True,
+            trust_env=False,  # as in kube.connection
             response_class=_hearing(self._listener),
             trace_configs=[counting(self._on_call), _telling(self._listener)],
         )
