@@ -59,7 +59,7 @@ def test_the_page_names_the_labels(process: Process) -> None:
     metrics.count_kubernetes_call("get", "200")
     metrics.count_end(Ended(Reason.SUCCEEDED, 600, None))
     metrics.tell_build("0")
-    rows = dict(re.findall(r"^\| `(imagecopy_[a-z_]+)` \|[^|]*\| ([^|]*) \|", PAGE.read_text(), re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(imagecopy_[a-z_]+)` \|[^|]*\|([^|]*)\|", PAGE.read_text(), re.MULTILINE))
     for family in (*REGISTRY.collect(), *process.registry.collect()):
         for sample in family.samples[:1]:
             if family.name.startswith("imagecopy_"):
