@@ -1,5 +1,6 @@
 """Every status that ``flow`` can produce is read alike by kstatus, kubectl wait and Argo CD, and never as an error."""
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis.stateful import invariant
 
 from gitops.agreement import disagreements
 from gitops.argocd import KINDS, Health, check, discover
+from gitops.kstatus import wait_is_over
 from gitops.providers import REASONS, providers
 from gitops.stages import body, image_copies
 from imagecopy.api.conditions import ConditionType, Reason
@@ -73,6 +75,16 @@ def test_tables_hold_each_phase_reason_and_health() -> None:
 @pytest.mark.parametrize("stage", sorted(image_copies()))
 def test_each_stage_is_read_alike_by_all_tools(stage: str) -> None:
     assert disagreements(image_copies()[stage]) == []
+
+
+@pytest.mark.parametrize("stage", ["succeeded", "copy_failed"])
+def test_condition_about_an_older_spec_does_not_count(stage: str) -> None:
+    """As kubectl wait has it. The operator writes no such status; whoever restores or edits one may."""
+    obj = copy.deepcopy(image_copies()[stage])
+    obj["metadata"]["generation"] = obj["status"]["observedGeneration"] = 2
+    assert not wait_is_over(obj, "Ready")
+    assert not wait_is_over(obj, "Stalled")
+    assert check(obj).status is Health.PROGRESSING
 
 
 class Watched(Machine):

@@ -47,9 +47,9 @@ if metadata.deletionTimestamp ~= nil then
   return health("Progressing", "being deleted")
 end
 
--- -1 is what the CRD gives to a new object.
+-- A new object has -1, from its CRD.
 local observed = tonumber(status.observedGeneration)
-if observed == nil or observed < 0 or (generation ~= nil and observed ~= generation) then
+if observed == nil or (generation ~= nil and observed ~= generation) then
   return health("Progressing", "waiting for the operator")
 end
 
