@@ -76,6 +76,10 @@ format: $(SYNCED) ## Format and fix what can be fixed
 crds: $(SYNCED) ## Generate crds/ from the pydantic models
 	$(RUN)/imagecopy crds --output crds
 
+.PHONY: argocd
+argocd: $(SYNCED) ## Generate the patch of argocd-cm and the objects that its health checks are tested on
+	@PYTHONPATH=tests $(RUN)/python -m gitops
+
 .PHONY: lock
 lock: | $(UV) ## Update uv.lock after a change of pyproject.toml
 	$(UV) lock

@@ -325,7 +325,11 @@ def _arrived(view: View, image_id: str, now: datetime) -> Step:
     # A changed value is removed first: that creating a tag again overwrites it is documented nowhere.
     remove = {key: value for key, value in have.items() if wanted.get(key) != value}
     add = {key: value for key, value in wanted.items() if have.get(key) != value}
-    return Step(view.status, act=SetTags(image_id, remove, add))
+    status = view.status
+    if status.phase is Phase.FAILED:  # a retry has begun: what it found is no longer told as failed
+        words = f"image {image_id} is there; its tags are being set"
+        status = outcome.reconciling(view.having(image_id=image_id), now, Reason.COPYING, words, PROVIDER_ANSWERS)
+    return Step(status, act=SetTags(image_id, remove, add))
 
 
 def _tagged(view: View, seen: TagsSet, now: datetime) -> Step:

@@ -230,6 +230,13 @@ FINISHED = (
         also={ConditionType.PROVIDER_READY: (TRUE, Reason.SUCCEEDED)},
     ),
     Row(
+        "a copy that is there again when a retry is asked for is not called failed while it gets its tags",
+        asked(_VANISHED, "a"), TargetSeen(image()), 1000,
+        need=Need.TARGET, phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), act=SetTags,
+        fields={"imageID": TARGET, "lastHandledRetryAt": "a"},
+        also={ConditionType.PROVIDER_READY: (TRUE, Reason.SUCCEEDED)},
+    ),
+    Row(
         "a finished copy stays finished when it is suspended",
         replace(edited(done(), spec(suspend=True))), NothingSeen(), 90000,
         need=Need.NOTHING, phase=Phase.SUCCEEDED, ready=(TRUE, Reason.SUCCEEDED),
