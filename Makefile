@@ -33,7 +33,7 @@ demo: $(SYNCED) ## Show the whole job: real API server, simulated cloud, three c
 test: lint unit simulator e2e ## Lint, types, unit, simulator and end-to-end tests
 
 .PHONY: unit
-unit: $(SYNCED) ## Unit tests
+unit: controlplane ## Unit tests (those of the chart render it with helm)
 	$(RUN)/python -m pytest -n auto tests/unit
 
 .PHONY: simulator
@@ -79,6 +79,10 @@ crds: $(SYNCED) ## Generate crds/ from the pydantic models
 .PHONY: argocd
 argocd: $(SYNCED) ## Generate the patch of argocd-cm and the objects that its health checks are tested on
 	@PYTHONPATH=tests $(RUN)/python -m gitops
+
+.PHONY: manifests
+manifests: controlplane ## Generate what follows from the chart: its CRDs and README, deploy/kustomize, deploy/install.yaml
+	@PYTHONPATH=tests $(RUN)/python -m rendering
 
 .PHONY: lock
 lock: | $(UV) ## Update uv.lock after a change of pyproject.toml

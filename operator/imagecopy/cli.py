@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 
 import click
@@ -52,3 +53,35 @@ def crds(output: Path) -> None:
 
     for path in crd.write(output):
         click.echo(path)
+
+
+@main.command("await-crds")
+@click.option("--timeout-seconds", type=click.FloatRange(min=0), default=120.0, show_default=True, help="How long.")
+def await_crds(timeout_seconds: float) -> None:
+    """Wait until the API server serves our resources; exit 1 if it does not in time."""
+    from imagecopy import preflight
+
+    _finish(preflight.await_crds(timeout_seconds))
+
+
+@main.command("preflight-uninstall")
+def preflight_uninstall() -> None:
+    """Exit 1, naming them, while ImageCopies need the operator to be finished or deleted.
+
+    Looks into the namespaces of IMAGECOPY_NAMESPACES, or into all.
+    """
+    from imagecopy import preflight
+
+    _finish(preflight.before_uninstall())
+
+
+def _finish(check: Coroutine[object, object, str]) -> None:
+    """Say what the check found, or why the answer is no, and exit accordingly."""
+    from imagecopy.kube.connection import NoCluster
+    from imagecopy.preflight import NotYet
+
+    try:
+        click.echo(asyncio.run(check))
+    except (settings.BadSettings, NoCluster, NotYet) as exc:
+        click.echo(f"imagecopy: {exc}", err=True)
+        sys.exit(1)

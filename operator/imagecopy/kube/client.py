@@ -65,13 +65,28 @@ class KubeClient:
         Raises:
             KubeError: see :mod:`imagecopy.kube.errors`.
         """
+        async for item in self._list_image_copies(namespace):
+            with contextlib.suppress(Unreadable):
+                yield Snapshot.parse(item)
+
+    async def held_image_copies(self, finalizer: str, namespace: str | None = None) -> AsyncIterator[tuple[str, str]]:
+        """Yield namespace and name of each ImageCopy with this finalizer, of one namespace or of all.
+
+        Raises:
+            KubeError: see :mod:`imagecopy.kube.errors`.
+        """
+        async for item in self._list_image_copies(namespace):
+            meta = item["metadata"]
+            if finalizer in meta.get("finalizers", ()):
+                yield meta["namespace"], meta["name"]
+
+    async def _list_image_copies(self, namespace: str | None) -> AsyncIterator[dict[str, Any]]:
         where = "" if namespace is None else f"/namespaces/{quote(namespace)}"
         query = {"limit": str(PAGE_SIZE)}
         while True:
             page = await self._send("GET", f"{_GROUP_PATH}{where}/{IMAGE_COPIES}", query)
             for item in page["items"]:
-                with contextlib.suppress(Unreadable):
-                    yield Snapshot.parse(item)
+                yield item
             following = page["metadata"].get("continue")
             if not following:
                 return

@@ -1,0 +1,150 @@
+"""Installed on an empty cluster, a control plane of its own: by helm, with CRDs and demo, and by install.yaml."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from controlplane import ControlPlane, find_binaries, versions
+from controlplane.components import free_ports
+from e2e.helm import RELEASE, Helm, HelmFailed
+from e2e.node import Node
+from e2e.objects import GROUP, Api, Copy
+from e2e.processes import HOST, wait_for
+from rendering import chart, kustomize
+
+_SOURCE: Final = "080d465d-0dec-4a4a-878e-7dec77c7560b"
+"""The simulator's sim-plain."""
+_FOREIGN_KINDS: Final = ("PodMonitor", "ServiceMonitor", "PrometheusRule")
+
+
+@pytest.fixture(scope="module")
+def plane() -> Iterator[ControlPlane]:
+    with ControlPlane(find_binaries(versions.ALL), controller_manager=True) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="module")
+def api(plane: ControlPlane) -> Iterator[Api]:
+    with contextlib.closing(Api(plane)) as api:
+        yield api
+
+
+def test_demo_comes_with_one_install_makes_a_copy_and_leaves_only_when_nothing_is_held(
+    api: Api, tmp_path: Path
+) -> None:
+    plane = api.plane
+    namespace = yaml.safe_dump(chart.documents(kustomize.INSTALL.read_text())[0])
+    plane.kubectl("apply", "--server-side", "-f", "-", input=namespace)
+    helm = Helm(plane, chart.NAMESPACE, tmp_path)
+    health, metrics, cloud = free_ports(3)
+    values = {
+        "ports": {"health": health, "metrics": metrics},
+        "simulator": {"enabled": True, "copySeconds": 1, "port": cloud},
+        "settings": {"minPollSeconds": 0.2},
+    }
+    with Node(api, chart.NAMESPACE, tmp_path) as node:
+        said = helm.install(values)
+        assert "first-copy" in said
+        _make_reachable(api, node, cloud)
+        assert "Succeeded" in helm.run("test", RELEASE)
+
+        copy = Copy(api, "default", "first-copy")
+        spec = {"source": {"imageID": _SOURCE}, "deletionPolicy": "Delete"}
+        manifest = {"apiVersion": "imagecopy.io/v1alpha1", "kind": "ImageCopy", "metadata": {"name": copy.name}}
+        api.create(copy.path.rpartition("/")[0], manifest | {"spec": spec})
+        copy.until_phase("Succeeded")
+        assert "forbidden" not in node.log(RELEASE)
+
+        provider = api.get(f"{GROUP}/clusterimageproviders/default")["metadata"]["uid"]
+        pods = f"/api/v1/namespaces/{chart.NAMESPACE}/pods"
+        running = {pod["metadata"]["uid"] for pod in api.get(pods)["items"]}
+        helm.upgrade(values, *(() if node.box.unshare else ("--force-conflicts",)))
+        _make_reachable(api, node, cloud)
+        assert {pod["metadata"]["uid"] for pod in api.get(pods)["items"]} == running
+        assert api.get(f"{GROUP}/clusterimageproviders/default")["metadata"]["uid"] == provider
+
+        with pytest.raises(HelmFailed):
+            helm.run("uninstall", RELEASE, "--wait", "--timeout=60s")
+        assert "default/first-copy" in node.log("uninstall-guard")
+        assert {pod["metadata"]["uid"] for pod in api.get(pods)["items"]} >= running
+        copy.delete()
+
+        helm.run("uninstall", RELEASE, "--wait", "--timeout=60s")
+        wait_for(lambda: not api.get(pods)["items"], "no Pod left")
+        assert api.get(f"{GROUP}/clusterimageproviders/default")["metadata"]["uid"] == provider
+        assert not api.exists(f"/api/v1/namespaces/{chart.NAMESPACE}/serviceaccounts/{RELEASE}")
+        api.delete(f"{GROUP}/clusterimageproviders/default")
+
+
+def _make_reachable(api: Api, node: Node, port: int) -> None:
+    """Where Pods have no /etc/hosts of their own, name the simulator by its address."""
+    if not node.box.unshare:
+        endpoints = {"spec": {"endpoints": {"iam": f"http://{HOST}:{port}"}}}
+        api.patch(f"{GROUP}/clusterimageproviders/default", endpoints)
+
+
+def test_every_set_of_values_is_taken_by_the_api_server_without_a_warning(api: Api) -> None:
+    plane = api.plane
+    namespace = chart.documents(kustomize.INSTALL.read_text())[0]
+    namespaces = [
+        {**namespace, "metadata": {**namespace["metadata"], "name": name}}
+        for name in (chart.NAMESPACE, "team-a", "team-b")
+    ]
+    crds = [path.read_text() for path in sorted((chart.ROOT / "crds").glob("*.yaml"))]
+    foreign = [_stub(kind) for kind in _FOREIGN_KINDS]
+    given = "\n---\n".join([yaml.safe_dump_all([*namespaces, *foreign]), *crds])
+    plane.kubectl("apply", "--server-side", "-f", "-", input=given)
+    plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all", check=False)
+    for name, values in chart.value_sets().items():
+        # The Pods of hooks need an account that a dry run does not make; the demo runs them.
+        objects = [found for found in chart.render(values) if found["kind"] != "Pod"]
+        text = yaml.safe_dump_all(objects)
+        dry = plane.kubectl("apply", "--server-side", "--dry-run=server", "-f", "-", input=text)
+        assert dry.stderr == "", name
+        assert len(dry.stdout.splitlines()) == len(objects)
+
+
+def _stub(kind: str) -> dict[str, Any]:
+    """Return a CRD of the Prometheus operator's that lets everything pass."""
+    plural = f"{kind.lower()}s"
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    group = "monitoring.coreos.com"
+    names = {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {"group": group, "names": names, "scope": "Namespaced", "versions": [version]},
+    }
+
+
+def _versions(api: Api) -> dict[tuple[str, str, str, str], str]:
+    """Return the resourceVersion of each object of install.yaml."""
+    found = {}
+    objects = chart.documents(kustomize.INSTALL.read_text())
+    listed = api.plane.kubectl("get", "-f", kustomize.INSTALL, "-o", "yaml").stdout
+    for item in yaml.safe_load(listed)["items"]:
+        # Controllers write the status of what they look after.
+        item.get("metadata", {}).pop("managedFields", None)
+        found[chart.key_of(item)] = str(item["metadata"].get("generation") or item["metadata"]["resourceVersion"])
+    assert len(found) == len(objects)
+    return found
+
+
+def test_install_yaml_is_applied_twice_without_a_change(api: Api) -> None:
+    plane = api.plane
+    apply = ("apply", "--server-side", "-f", kustomize.INSTALL)
+    first = plane.kubectl(*apply)
+    assert "violate" not in first.stderr
+    wait_for(
+        lambda: api.get(f"/api/v1/namespaces/{chart.NAMESPACE}/pods")["items"], "a Pod, let in by Pod Security", 30
+    )
+    before = _versions(api)
+    plane.kubectl(*apply)
+    assert _versions(api) == before
+    assert plane.kubectl("diff", "--server-side", "-f", kustomize.INSTALL, check=False).stdout == ""
