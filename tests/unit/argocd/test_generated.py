@@ -1,15 +1,15 @@
 """What is generated under deploy/argocd is current, and the patch of argocd-cm holds what Argo CD reads from it."""
 
-from typing import Any
-
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
 from gitops import generate
-from gitops.argocd import GROUP, KINDS, folder
+from gitops.argocd import GROUP, KINDS, Manifest, folder
+from gitops.providers import providers
 from gitops.stages import image_copies
 from imagecopy.api.crd import crds
+from unit.api.schemas import schemas
 
 _DATA: dict[str, str] = yaml.safe_load(generate.PATCH.read_text())["data"]
 
@@ -37,8 +37,14 @@ def test_our_kinds_are_those_of_the_crds() -> None:
     assert {(spec["group"], spec["names"]["kind"]) for spec in definitions} == {(GROUP, kind) for kind in KINDS}
 
 
-@pytest.mark.parametrize("stage", sorted(image_copies()))
-def test_objects_of_the_tests_fit_the_schema(stage: str) -> None:
-    schema: dict[str, Any] = crds()["imagecopy.io_imagecopies.yaml"]["spec"]["versions"][0]["schema"]
-    errors = Draft202012Validator(schema["openAPIV3Schema"]).iter_errors(image_copies()[stage])
+OBJECTS: dict[str, Manifest] = {
+    f"{obj['kind']}-{name}": obj
+    for objects in (image_copies(), providers("ImageProvider"), providers("ClusterImageProvider"))
+    for name, obj in objects.items()
+}
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTS))
+def test_objects_of_the_tests_fit_the_schema(name: str) -> None:
+    errors = Draft202012Validator(schemas()[OBJECTS[name]["kind"]]).iter_errors(OBJECTS[name])
     assert [error.message for error in errors] == []

@@ -35,6 +35,7 @@ def _told() -> list[tuple[str, View]]:
 
 
 TOLD = _told()
+_AGREED: set[tuple[int, str]] = set()
 
 
 @pytest.mark.parametrize("view", [pytest.param(view, id=name) for name, view in TOLD])
@@ -51,7 +52,10 @@ def test_whatever_is_seen_next_is_read_alike_by_all_tools(row: Row) -> None:
         possible = ANSWERS[needs(view, now)]
         for seen in (other.seen for other in ROWS if isinstance(other.seen, possible)):
             told = replace(view, status=decide(view, seen, now).status)
-            assert disagreements(body(told)) == [], f"seen {seen}, told {told.status}"
+            key = (told.generation, told.status.model_dump_json())
+            if key not in _AGREED:  # many looks lead to the same
+                assert disagreements(body(told)) == [], f"seen {seen}, told {told.status}"
+                _AGREED.add(key)
 
 
 @pytest.mark.parametrize("row", DELETION_ROWS, ids=lambda row: row.id)
