@@ -64,8 +64,19 @@ setup: $(SYNCED) ## Install uv and the locked dependencies into this clone
 lint: $(SYNCED) ## Lint, format check, types and layers
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
-	$(RUN)/mypy operator/imagecopy operator/ims_simulator tests deploy/demo
+	$(RUN)/mypy operator/imagecopy operator/ims_simulator tests deploy/demo deploy/image deploy/release
 	$(RUN)/lint-imports
+	$(RUN)/hadolint Dockerfile
+	$(RUN)/check-jsonschema --builtin-schema vendor.github-workflows $(wildcard .github/workflows/*.yaml)
+	$(RUN)/check-jsonschema --builtin-schema vendor.renovate .github/renovate.json
+
+.PHONY: image
+image: ## Build the container image with docker, podman or buildah (IMAGE=name:tag, FLAGS="options of the builder")
+	@IMAGE="$(IMAGE)" BUILDER="$(BUILDER)" deploy/image/build.sh $(FLAGS)
+
+.PHONY: version
+version: $(SYNCED) ## Set the version everywhere: make version VERSION=1.2.3
+	@$(RUN)/python deploy/release/version.py $(VERSION)
 
 .PHONY: format
 format: $(SYNCED) ## Format and fix what can be fixed

@@ -1,0 +1,114 @@
+"""Makes the image small: run in the build with the interpreter of the image, and by tests.
+
+slim.py packages DIR   drops from these site-packages the time of the build, and the generated classes of the
+                       ``kubernetes`` package that the operator never loads: two clients of hundreds each
+slim.py python         drops what no program of the image needs of Python itself, and compiles what is loaded
+
+What is loaded is found out by loading it: the operator with everything that it imports.
+"""
+
+import importlib
+import py_compile
+import shutil
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+LOADED = (
+    "imagecopy.cli",
+    "imagecopy.app",
+    "imagecopy.logs",
+    "imagecopy.api.crd",
+    "ims_simulator.cli",
+    "ims_simulator.app",
+    "kubernetes.aio.config.exec_provider",
+    "kubernetes.aio.config.google_auth",
+    "kubernetes.aio.config.openid",
+    "encodings.idna",
+)
+"""Entry points, what they import late, and what a kubeconfig may ask for."""
+
+GENERATED = ("client/api", "client/models", "aio/client/api", "aio/client/models")
+UNUSED_PYTHON = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "tkinter", "turtledemo", "test")
+
+
+def load() -> None:
+    """Import everything that the programs of the image do."""
+    for name in LOADED:
+        importlib.import_module(name)
+
+
+def drop_generated(site_packages: Path) -> int:
+    """Remove the generated classes that are not loaded; return how many files went."""
+    loaded = {name for name in sys.modules if name.startswith("kubernetes.")}
+    gone = 0
+    for folder in (site_packages / "kubernetes" / part for part in GENERATED):
+        for path in sorted(folder.glob("*.py")):
+            name = ".".join(path.relative_to(site_packages).with_suffix("").parts).removesuffix(".__init__")
+            if name not in loaded:
+                path.unlink()
+                gone += 1
+    return gone
+
+
+def drop_times(site_packages: Path) -> None:
+    """Remove when uv built our package, by which no two builds would be alike."""
+    for trace in site_packages.glob("*.dist-info/uv_cache.json"):
+        record = trace.with_name("RECORD")
+        lines = record.read_text().splitlines(keepends=True)
+        record.write_text("".join(line for line in lines if trace.name not in line))
+        trace.unlink()
+
+
+def unused_python() -> Iterator[Path]:
+    """Yield what the standard library and its installer have and nobody here needs."""
+    stdlib, purelib = (Path(sysconfig.get_path(name, vars={"base": sys.base_prefix})) for name in ("stdlib", "purelib"))
+    yield from (stdlib / name for name in UNUSED_PYTHON)
+    yield from stdlib.glob("config-*")
+    for pattern in ("pip", "pip-*", "setuptools*", "wheel*", "_distutils_hack", "distutils-precedence.pth"):
+        yield from purelib.glob(pattern)
+    scripts = Path(sys.base_prefix) / "bin"
+    for pattern in ("pip*", "idle*", "pydoc*", "*-config", "2to3*"):
+        yield from scripts.glob(pattern)
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Remove files and folders; what is not there is no error."""
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def compile_loaded() -> int:
+    """Compile what is loaded of the standard library, whatever the time of the sources; return how many files.
+
+    Base images come without compiled sources, and a read-only file system can't keep them.
+    """
+    stdlib = Path(sysconfig.get_path("stdlib"))
+    files = {Path(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
+    ours = sorted(path for path in files if path.suffix == ".py" and path.is_relative_to(stdlib))
+    for path in ours:
+        py_compile.compile(str(path), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH, quiet=1)
+    return len(ours)
+
+
+def main(words: list[str]) -> None:
+    """Do what the command line says."""
+    match words:
+        case ["packages", site_packages]:
+            load()
+            drop_times(Path(site_packages))
+            print(f"{drop_generated(Path(site_packages))} generated files dropped")
+        case ["python"]:
+            load()
+            remove(list(unused_python()))
+            print(f"{compile_loaded()} files of the standard library compiled")
+        case _:
+            sys.exit(f"usage: {Path(__file__).name} packages DIR | python")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
