@@ -2,8 +2,8 @@
 
 Sources: "OTC IMS API reference, Adding or Deleting Image Tags" (204, idempotent, at most 10 tags), "Adding an Image
 Tag", "Deleting an Image Tag" (204, and 404 for a key that is not there), "Querying Tags of an Image", "Querying All
-Image Tags", "Adding a Tag (Native OpenStack API)" and "Deleting a Tag (Native OpenStack API)" (keys alone). Which code
-comes with the 404 is not documented.
+Image Tags", "Adding a Tag (Native OpenStack API)" and "Deleting a Tag (Native OpenStack API)" (keys alone), "Image Tag
+Format". Which code comes with the 404 is not documented.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ims_simulator.reads import visible_to
 
 MAX_TAGS = 10
 _TAG_KEY = re.compile(r"[\w\-\u3400-\u9fff]{1,36}")
+_NATIVE_TAG = re.compile(r"[A-Za-z0-9_\-]{1,255}")
 _TAG_VALUE = re.compile(r"[\w\-.\u3400-\u9fff]{0,43}")
 
 
@@ -71,8 +72,8 @@ def remove_tag(context: Context) -> Reply:
 def add_native_tag(context: Context) -> Reply:
     """PUT /v2/images/{image_id}/tags/{tag}: 204 and a tag without a value. Raises: GlanceError, ImsError."""
     image, tag = _own_native_image(context), context.params["tag"]
-    if not _TAG_KEY.fullmatch(tag):
-        raise GlanceError(400, "A tag has 1 to 36 letters, digits, _ or -.")
+    if not _NATIVE_TAG.fullmatch(tag):
+        raise GlanceError(400, "A tag has 1 to 255 letters, digits, _ or -.")
     return _retagged(context, image, {**tags_of(image), tag: ""})
 
 

@@ -56,6 +56,8 @@ async def test_b29_the_native_calls_know_keys_alone(sim: Sim) -> None:
     assert (await sim.call("DELETE", path)).status == 204
     assert (await sim.call("DELETE", path)).code == (404, 404)
     assert (await sim.call("PUT", f"/v2/images/{sim.source()}/tags/a%3D1")).code == (400, 400)
+    assert (await sim.call("PUT", f"/v2/images/{sim.source()}/tags/{'k' * 255}")).status == 204
+    assert (await sim.call("PUT", f"/v2/images/{sim.source()}/tags/{'k' * 256}")).code == (400, 400)
 
 
 @pytest.mark.behaviour(29, 35)
