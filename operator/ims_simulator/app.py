@@ -15,7 +15,20 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ims_simulator import control, copies, edits, federation, iam, images, jobs, listing, temporary_keys, workload
+from ims_simulator import (
+    control,
+    copies,
+    edits,
+    federation,
+    iam,
+    images,
+    jobs,
+    listing,
+    tag_search,
+    tagging,
+    temporary_keys,
+    workload,
+)
 from ims_simulator.auth import Throttle, authenticate
 from ims_simulator.calls import Call, shown_body
 from ims_simulator.clock import Clock
@@ -51,10 +64,14 @@ ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
     ("GET", "/v2/images/{image_id}", "image", images.show_image),
     ("PATCH", "/v2/images/{image_id}", "patch", edits.patch_native_image),
     ("DELETE", "/v2/images/{image_id}", "delete", images.delete_image),
-    ("POST", "/v2/{project_id}/images/{image_id}/tags/action", "tags", edits.act_on_tags),
-    ("GET", "/v2/{project_id}/images/{image_id}/tags", "tags", edits.show_tags),
-    ("POST", "/v2/{project_id}/images/{image_id}/tags", "tags", edits.add_tag),
-    ("DELETE", "/v2/{project_id}/images/{image_id}/tags/{key}", "tags", edits.remove_tag),
+    ("POST", "/v2/{project_id}/images/{image_id}/tags/action", "tags", tagging.act_on_tags),
+    ("GET", "/v2/{project_id}/images/{image_id}/tags", "tags", tagging.show_tags),
+    ("POST", "/v2/{project_id}/images/{image_id}/tags", "tags", tagging.add_tag),
+    ("DELETE", "/v2/{project_id}/images/{image_id}/tags/{key}", "tags", tagging.remove_tag),
+    ("GET", "/v2/{project_id}/images/tags", "tags", tagging.show_all_tags),
+    ("POST", "/v2/{project_id}/images/resource_instances/action", "tags", tag_search.search_by_tags),
+    ("PUT", "/v2/images/{image_id}/tags/{tag}", "tags", tagging.add_native_tag),
+    ("DELETE", "/v2/images/{image_id}/tags/{tag}", "tags", tagging.remove_native_tag),
 )
 
 NOT_IMS = frozenset({"token", "temporary_key", "projects", "metadata", "pod_identity"})

@@ -43,6 +43,7 @@ MESSAGES: dict[str, str] = {
     "IMG.0115": "The tag is invalid.",
     "IMG.0116": "The image has too many tags.",
     "IMG.0118": "BMS image does not support KMS encryption.",
+    "IMG.0121": "The object is not found.",
     "IMG.0130": "The full-ECS image cannot be exported or replicated.",
     "IMG.0144": "The image does not exist.",
     "IMG.0155": "The check of the enterprise project ID failed.",

@@ -27,8 +27,7 @@ def configuration(cloud: Cloud, base_url: str) -> JsonObject:
         "logins": _logins(cloud),
         "agencies": _agencies(cloud),
         "identity_providers": [
-            {"id": provider.id, "issuer": provider.issuer, "audience": provider.audience}
-            for provider in cloud.identity_providers.values()
+            provider.model_dump(mode="json", exclude={"jwks"}) for provider in cloud.identity_providers.values()
         ],
         "pod_identity": {
             "uri": base_url + POD_IDENTITY_PATH,
@@ -70,6 +69,8 @@ def _agencies(cloud: Cloud) -> list[JsonValue]:
     for agency in cloud.accounts.agencies:
         domain = domain_of(cloud, domain_id=agency.domain_id)
         if domain is not None:
+            usable = (image for image in cloud.images.values() if image.kind in ("plain", "shared"))
+            source = next((image.id for image in usable if image.owner == domain.project.id), None)
             listed.append(
                 {
                     "name": agency.name,
@@ -79,6 +80,7 @@ def _agencies(cloud: Cloud) -> list[JsonValue]:
                     "project": domain.project.name,
                     "trusts": agency.trusts,
                     "can_copy": agency.can_change,
+                    "source_image_id": source,
                 }
             )
     return listed

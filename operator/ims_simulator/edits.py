@@ -1,8 +1,7 @@
-"""Changes of an image: both PATCH calls and the tags action.
+"""Changes of an image's attributes: both PATCH calls.
 
 Sources: "OTC IMS API reference, Updating an Image" (`replace` needs an attribute that is there, else IMG.0035; only
-active images), "Modifying an Image (Native OpenStack API)" (content type; `add` overwrites) and "Adding or Deleting
-Image Tags" (204, idempotent, at most 10 tags).
+active images) and "Modifying an Image (Native OpenStack API)" (content type; `add` overwrites).
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Callable
 
 from pydantic import JsonValue
 
-from ims_simulator.auth import require_change, require_project
+from ims_simulator.auth import require_change
 from ims_simulator.context import Context
 from ims_simulator.errors import GlanceError, ImsError, Reply
 from ims_simulator.images import native_image
@@ -21,7 +20,6 @@ from ims_simulator.reads import row_of, status_of, visible_to
 from ims_simulator.validate import check_description, check_enterprise_project, check_name
 
 PATCH_TYPES = ("application/openstack-images-v2.1-json-patch", "application/openstack-images-v2.0-json-patch")
-MAX_TAGS = 10
 READ_ONLY = frozenset(
     {
         "id",
@@ -52,8 +50,6 @@ READ_ONLY = frozenset(
 )
 
 _ATTRIBUTE = re.compile(r"[a-z0-9_][a-z0-9_.\-]*")
-_TAG_KEY = re.compile(r"[\w\-\u3400-\u9fff]{1,36}")
-_TAG_VALUE = re.compile(r"[\w\-.\u3400-\u9fff]{0,43}")
 
 
 def patch_cloud_image(context: Context) -> Reply:
@@ -155,89 +151,3 @@ def _checked(context: Context, attribute: str, value: JsonValue) -> JsonValue:
     if not isinstance(value, str):
         raise ImsError("IMG.0035", f"The value of {attribute} must be a string.")
     return value
-
-
-def act_on_tags(context: Context) -> Reply:
-    """POST /v2/{project_id}/images/{image_id}/tags/action: 204. Raises: ImsError."""
-    require_project(context.caller, context.params["project_id"])
-    require_change(context.cloud, context.caller)
-    body = context.json_object()
-    image = _own_image(context)
-    action = body.get("action")
-    if action not in ("create", "delete"):
-        raise ImsError("IMG.0115", "action must be create or delete.")
-    tags = tags_of(image)
-    wanted = body.get("tags")
-    if not isinstance(wanted, list) or not wanted:
-        raise ImsError("IMG.0115", "tags must be a list with at least one tag.")
-    for tag in wanted:
-        key, value = _tag(tag, needs_value=action == "create")
-        if action == "create":
-            tags[key] = value
-        elif not value or tags.get(key) == value:
-            tags.pop(key, None)
-    return _retagged(context, image, tags)
-
-
-def add_tag(context: Context) -> Reply:
-    """POST /v2/{project_id}/images/{image_id}/tags, one tag: 204. Raises: ImsError."""
-    require_project(context.caller, context.params["project_id"])
-    require_change(context.cloud, context.caller)
-    tag = context.json_object().get("tag")
-    image = _own_image(context)
-    key, value = _tag(tag, needs_value=True)
-    return _retagged(context, image, {**tags_of(image), key: value})
-
-
-def remove_tag(context: Context) -> Reply:
-    """DELETE /v2/{project_id}/images/{image_id}/tags/{key}: 204, also where there is no such tag. Raises: ImsError."""
-    require_project(context.caller, context.params["project_id"])
-    require_change(context.cloud, context.caller)
-    image = _own_image(context)
-    gone = context.params["key"]
-    return _retagged(context, image, {key: value for key, value in tags_of(image).items() if key != gone})
-
-
-def _retagged(context: Context, image: Image, tags: dict[str, str]) -> Reply:
-    if len(tags) > MAX_TAGS:
-        raise ImsError("IMG.0116")
-    image.props = {**image.props, "tags": [f"{key}={value}" for key, value in tags.items()]}
-    image.props["updated_at"] = iso_seconds(context.now)
-    context.cloud.images.put(image)
-    return Reply(204)
-
-
-def show_tags(context: Context) -> Reply:
-    """GET /v2/{project_id}/images/{image_id}/tags. Raises: ImsError."""
-    require_project(context.caller, context.params["project_id"])
-    tags = tags_of(_own_image(context))
-    return Reply(200, {"tags": [{"key": key, "value": value} for key, value in tags.items()]})
-
-
-def _own_image(context: Context) -> Image:
-    cloud, image_id = context.cloud, context.params["image_id"]
-    context.call.image_id = image_id
-    image = cloud.images.get(image_id)
-    if image is None or not visible_to(cloud, image, context.caller.project_id, context.now):
-        raise ImsError(cloud.knobs.unknown_image_code, status=cloud.knobs.unknown_image_status)
-    if image.owner != context.caller.project_id:
-        raise ImsError("IMG.0047")
-    return image
-
-
-def tags_of(image: Image) -> dict[str, str]:
-    """Tags of an image, in order; the row shows them as key=value."""
-    tags = image.props.get("tags")
-    pairs = [str(tag).partition("=") for tag in tags] if isinstance(tags, list) else []
-    return {key: value for key, _, value in pairs}
-
-
-def _tag(tag: JsonValue, *, needs_value: bool) -> tuple[str, str]:
-    if not isinstance(tag, dict):
-        raise ImsError("IMG.0115")
-    key, value = tag.get("key"), tag.get("value", None if needs_value else "")
-    if not isinstance(key, str) or not _TAG_KEY.fullmatch(key):
-        raise ImsError("IMG.0115", "A tag key has 1 to 36 letters, digits, _ or -.")
-    if not isinstance(value, str) or not _TAG_VALUE.fullmatch(value):
-        raise ImsError("IMG.0115", "A tag value has at most 43 letters, digits, _, - or full stops.")
-    return key, value

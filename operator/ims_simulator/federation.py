@@ -1,6 +1,8 @@
 """Tokens for workloads that an identity provider vouches for, such as a Pod with a service account token.
 
-Source: "OTC IAM API reference, Obtaining a Token with an OpenID Connect ID Token" (X-Idp-Id, 201, X-Subject-Token).
+Source: "OTC IAM API reference, Obtaining a Token with an OpenID Connect ID Token" (X-Idp-Id, 201, X-Subject-Token; no
+scope, no project; IAM.0001, IAM.0004, IAM.0011). Its reply does not say why somebody is not believed; our log of calls
+does.
 Identity providers are set by `PUT /_simulator/identity_providers/{id}`: issuer, audience and public keys, as an
 administrator would give them to IAM. What IAM checks first is not documented; all must hold.
 """
@@ -11,7 +13,7 @@ from pydantic import BaseModel, JsonValue
 
 from ims_simulator.auth import note
 from ims_simulator.context import Context
-from ims_simulator.errors import IamError, Reply
+from ims_simulator.errors import IamError, KeystoneError, Reply
 from ims_simulator.forms import Scope, parse_form
 from ims_simulator.iam import issue_token, scoped_project
 from ims_simulator.jwt import BadToken, verified_claims
@@ -35,19 +37,29 @@ class _Form(BaseModel):
 
 
 def create_token(context: Context) -> Reply:
-    """POST /v3.0/OS-AUTH/id-token/tokens. Raises: IamError, KeystoneError."""
-    auth = parse_form(context.raw, _Form).auth
-    cloud = context.cloud
-    provider = cloud.identity_providers.get(context.headers.get("X-Idp-Id", ""))
+    """POST /v3.0/OS-AUTH/id-token/tokens. Raises: IamError."""
+    try:
+        auth = parse_form(context.raw, _Form).auth
+    except KeystoneError as error:
+        context.call.reason = error.message
+        raise IamError(400, "IAM.0011", "Request body is invalid.") from None
+    cloud, provider_id = context.cloud, context.headers.get("X-Idp-Id", "")
+    provider = cloud.identity_providers.get(provider_id)
     if provider is None or not provider.enabled:
-        raise _refused(context, "there is no such identity provider", cloud.knobs.unknown_provider_status)
+        refusal = _refused(context, "there is no such identity provider, or it is not enabled")
+        if cloud.knobs.unknown_provider_status == 404:
+            raise IamError(404, "IAM.0004", f"Could not find identity_provider: {provider_id}.")
+        raise refusal
     try:
         claims = verified_claims(auth.id_token.id, provider.jwks)
         subject = _subject(claims, provider, context.now)
     except BadToken as problem:
         raise _refused(context, str(problem)) from None
     domain = cloud.accounts.domain
-    project = scoped_project(cloud, domain, auth.scope)
+    try:
+        project = scoped_project(cloud, domain, auth.scope)
+    except KeystoneError as error:
+        raise IamError(404, "IAM.0004", error.message) from None
     holder = Holder(
         user=subject,
         domain_id=domain.id,
@@ -83,6 +95,6 @@ def _number(value: JsonValue, default: float) -> float:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else default
 
 
-def _refused(context: Context, reason: str, status: int = 401) -> IamError:
+def _refused(context: Context, reason: str) -> IamError:
     context.call.reason = reason
-    return IamError(status, "IAM.0001", "The ID token or the identity provider is not valid.")
+    return IamError(401, "IAM.0001", "The request you have made requires authentication.")

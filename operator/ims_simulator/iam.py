@@ -18,7 +18,14 @@ from ims_simulator.context import Context
 from ims_simulator.errors import KeystoneError, Reply
 from ims_simulator.forms import Named, Scope, parse_form
 from ims_simulator.model import Holder, JsonObject, LoginRecord, Token, iso_micros
-from ims_simulator.principals import Principal, principal_of, project_of
+from ims_simulator.principals import (
+    Principal,
+    domain_of,
+    login_of,
+    principal_of,
+    principal_of_login,
+    project_of,
+)
 from ims_simulator.seed import REGION, Domain, Login, Project
 from ims_simulator.state import Cloud
 
@@ -97,10 +104,13 @@ def issue_token(context: Context, holder: Holder, principal: Principal, project:
         "user": principal.described(),
         "roles": [{"id": "0", "name": "ims_adm" if principal.can_change else "readonly"}],
     }
+    taker = login_of(cloud, holder.user) if holder.agency is not None else None
+    if taker is not None:
+        body["assumed_by"] = {"user": principal_of_login(cloud, taker).described()}
     domain: JsonObject = {"id": principal.domain.id, "name": principal.domain.name}
     if project is not None:
         body["project"] = {"id": project.id, "name": project.name, "domain": domain}
-    else:
+    elif holder.identity_provider is None:
         body["domain"] = domain
     if "nocatalog" not in context.query:
         body["catalog"] = _catalog(context.base_url, None if project is None else project.id)
@@ -108,8 +118,8 @@ def issue_token(context: Context, holder: Holder, principal: Principal, project:
 
 
 def list_projects(context: Context) -> Reply:
-    """GET /v3/projects: those of the caller's account, of one name with ?name=. Raises: KeystoneError, GatewayError."""
-    domain, name = caller_of(context).domain, context.query.get("name")
+    """GET /v3/projects: those of the caller's account; ?name= and ?domain_id=. Raises: KeystoneError, GatewayError."""
+    domain, query = caller_of(context).domain, context.query
     projects: list[JsonValue] = [
         {
             "id": project.id,
@@ -122,7 +132,7 @@ def list_projects(context: Context) -> Reply:
             "links": {"self": f"{context.base_url}/v3/projects/{project.id}"},
         }
         for project in domain.projects
-        if name in (None, project.name)
+        if query.get("name") in (None, project.name) and query.get("domain_id") in (None, domain.id)
     ]
     links: JsonObject = {"self": f"{context.base_url}/v3/projects", "next": None, "previous": None}
     return Reply(200, {"projects": projects, "links": links})
@@ -130,8 +140,13 @@ def list_projects(context: Context) -> Reply:
 
 def scoped_project(cloud: Cloud, domain: Domain, scope: Scope | None) -> Project | None:
     """The project of a scope; None for a domain's scope or none at all. Raises: KeystoneError."""
-    wanted = scope.project if scope is not None else None
+    if scope is None:
+        return None
+    wanted = scope.project
     if wanted is None:
+        named = scope.domain
+        if named is not None and domain_of(cloud, domain_id=named.id, name=named.name) != domain:
+            raise KeystoneError(401, f"Could not find domain: {named.id or named.name}.")
         return None
     project = project_of(domain, project_id=wanted.id, name=wanted.name)
     if project is None:

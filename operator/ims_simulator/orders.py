@@ -137,6 +137,13 @@ class NewIdentityProvider(_Strict):
     can_copy: bool = True
     enabled: bool = True
 
+    @field_validator("jwks")
+    @classmethod
+    def _has_keys(cls, value: JsonObject) -> JsonObject:
+        if not isinstance(value.get("keys"), list):
+            raise ValueError('jwks must be a JSON Web Key Set: {"keys": [...]}')
+        return value
+
     def provider(self, provider_id: str) -> IdentityProvider:
         """It, under its id."""
         return IdentityProvider(id=provider_id, **self.model_dump())

@@ -1,7 +1,8 @@
 """Temporary access keys: for a token, or for an agency.
 
 Sources: "OTC IAM API reference, Obtaining a Temporary AK/SK" and "... Through an Agency": 201, lifetime from 900
-seconds (the default) to 24 hours. Who asks is known by a token, or by a signature as the official SDK sends it.
+seconds (the default) to 24 hours. Who asks is known by a token, or by a signature as the official SDK sends it; a token
+in the header goes before one in the body. With a scope, an agency's keys are good in that project alone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from ims_simulator.auth import note
 from ims_simulator.callers import caller_of, token_of
 from ims_simulator.context import Context
 from ims_simulator.errors import KeystoneError, Reply
-from ims_simulator.forms import parse_form
+from ims_simulator.forms import Scope, parse_form
+from ims_simulator.iam import scoped_project
 from ims_simulator.model import Holder, JsonObject, TemporaryKey, iso_micros
 from ims_simulator.principals import principal_of
 
@@ -43,6 +45,7 @@ class _Identity(BaseModel):
 
 class _Auth(BaseModel):
     identity: _Identity
+    scope: Scope | None = None
 
 
 class _Form(BaseModel):
@@ -51,16 +54,22 @@ class _Form(BaseModel):
 
 def create_temporary_key(context: Context) -> Reply:
     """POST /v3.0/OS-CREDENTIAL/securitytokens. Raises: KeystoneError, GatewayError."""
-    identity = parse_form(context.raw, _Form).auth.identity
+    auth = parse_form(context.raw, _Form).auth
+    identity = auth.identity
     if identity.methods == ["assume_role"] and identity.assume_role is not None:
         agency = assumed(context, caller_of(context), identity.assume_role)
+        project = scoped_project(context.cloud, agency.domain, auth.scope)
         holder = Holder(
-            user=agency.taken_by, domain_id=agency.domain.id, project_id=None, method="assume_role", agency=agency.name
+            user=agency.taken_by,
+            domain_id=agency.domain.id,
+            project_id=project.id if project else None,
+            method="assume_role",
+            agency=agency.name,
         )
         return Reply(201, {"credential": credential(context, holder, identity.assume_role.duration_seconds)})
     if identity.methods == ["token"]:
         form = identity.token or _TokenForm()
-        token, principal = token_of(context, form.id or context.headers.get("X-Auth-Token", ""))
+        token, principal = token_of(context, context.headers.get("X-Auth-Token") or form.id or "")
         note(context.call, principal, token.method)
         holder = Holder.model_validate({**token.model_dump(include=set(Holder.model_fields)), "project_id": None})
         return Reply(201, {"credential": credential(context, holder, form.duration_seconds)})

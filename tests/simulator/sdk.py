@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 core: Any = importlib.import_module("huaweicloudsdkcore.auth.credentials")
+accessors: Any = importlib.import_module("huaweicloudsdkcore.auth.internal")
 exceptions: Any = importlib.import_module("huaweicloudsdkcore.exceptions.exceptions")
 http_config: Any = importlib.import_module("huaweicloudsdkcore.http.http_config")
 ims: Any = importlib.import_module("huaweicloudsdkims.v2")

@@ -5,46 +5,21 @@ One simulator in a process of its own, whose jobs are told to end: signatures ne
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from simulator import sdk
-from simulator.test_process import Process, running
+from simulator.test_process import Process
+
+pytestmark = pytest.mark.usefixtures("sdks_own_warnings")
 
 REGION = "eu-sim-1"
-
-
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Process]:
-    with running("--copy-seconds", "600", "--knob", "init_seconds=0", "--knob", "delete_delay_seconds=0") as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def config(cloud: Process) -> Any:
-    return cloud.call("GET", "/_simulator/config")[1]
 
 
 def client_of(cloud: Process, config: Any, login: int = 0) -> Any:
     known = config["logins"][login]
     return sdk.client(cloud.url, sdk.credentials(known["access_key"], known["secret_key"], config["project_id"]))
-
-
-@pytest.fixture(scope="module")
-def client(cloud: Process, config: Any) -> Any:
-    return client_of(cloud, config)
-
-
-@pytest.fixture(autouse=True)
-def sdks_own_warnings() -> Iterator[None]:
-    """The SDK keeps its connections open, and warns of its own use of old functions."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=ResourceWarning)
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"huaweicloudsdk.*")
-        yield
 
 
 def source(config: Any, kind: str = "plain") -> str:
@@ -89,6 +64,18 @@ def test_the_newer_copy_call_does_the_same(cloud: Process, client: Any, config: 
     assert client.show_job(sdk.ims.ShowJobRequest(job_id=job_id)).status == "SUCCESS"
 
 
+def test_a_failed_copy_tells_why(cloud: Process, client: Any, config: Any) -> None:
+    job_id = ask_for_copy(client, config, "failing")
+    order = {"end": "FAIL", "error_code": "IMG.0061", "fail_reason": "The disk is full."}
+    assert cloud.call("PATCH", f"/_simulator/jobs/{job_id}", order)[0] == 200
+    for shown in (
+        client.show_job(sdk.ims.ShowJobRequest(job_id=job_id)),
+        client.show_job_progress(sdk.ims.ShowJobProgressRequest(job_id=job_id)),
+    ):
+        assert (shown.status, shown.error_code, shown.fail_reason) == ("FAIL", "IMG.0061", "The disk is full.")
+        assert shown.end_time
+
+
 def test_a_copy_is_listed_and_shown_with_its_attributes(cloud: Process, client: Any, config: Any) -> None:
     image_id = copied(cloud, client, config, "listed", description="d")
     listed = client.list_images(sdk.ims.ListImagesRequest(name="listed", imagetype="private")).images
@@ -116,6 +103,14 @@ def test_an_image_is_renamed(cloud: Process, client: Any, config: Any) -> None:
     assert (answer.id, answer.name) == (image_id, "after")
 
 
+def test_an_image_is_changed_by_the_native_call(cloud: Process, client: Any, config: Any) -> None:
+    """Its content type makes the SDK leave the body out of the signature."""
+    image_id = copied(cloud, client, config, "native")
+    change = sdk.ims.GlanceUpdateImageRequestBody(op="replace", path="/name", value="natively")
+    answer = client.glance_update_image(sdk.ims.GlanceUpdateImageRequest(image_id=image_id, body=[change]))
+    assert (answer.id, answer.name) == (image_id, "natively")
+
+
 def test_tags_are_set_shown_and_taken_away(cloud: Process, client: Any, config: Any) -> None:
     image_id = copied(cloud, client, config, "tagged")
 
@@ -131,6 +126,30 @@ def test_tags_are_set_shown_and_taken_away(cloud: Process, client: Any, config: 
     client.add_image_tag(sdk.ims.AddImageTagRequest(image_id=image_id, body=one))
     client.delete_image_tag(sdk.ims.DeleteImageTagRequest(image_id=image_id, key="env"))
     assert shown() == {"team": "a", "one": "1"}
+
+
+def test_a_tag_is_set_and_taken_away_by_the_native_calls(cloud: Process, client: Any, config: Any) -> None:
+    image_id = copied(cloud, client, config, "natively-tagged")
+    client.glance_create_tag(sdk.ims.GlanceCreateTagRequest(image_id=image_id, tag="mark"))
+    assert client.glance_show_image(sdk.ims.GlanceShowImageRequest(image_id=image_id)).tags == ["mark="]
+    client.glance_delete_tag(sdk.ims.GlanceDeleteTagRequest(image_id=image_id, tag="mark"))
+    assert client.glance_show_image(sdk.ims.GlanceShowImageRequest(image_id=image_id)).tags == []
+
+
+def test_images_are_found_by_their_tags(cloud: Process, client: Any, config: Any) -> None:
+    image_id = copied(cloud, client, config, "findable")
+    body = sdk.ims.BatchAddOrDeleteTagsRequestBody(
+        action="create", tags=[sdk.ims.ResourceTag(key="found", value="yes"), sdk.ims.ResourceTag(key="x", value="")]
+    )
+    client.batch_add_or_delete_tags(sdk.ims.BatchAddOrDeleteTagsRequest(image_id=image_id, body=body))
+    body = sdk.ims.BatchAddOrDeleteTagsRequestBody(action="delete", tags=[sdk.ims.ResourceTag(key="x", value="")])
+    client.batch_add_or_delete_tags(sdk.ims.BatchAddOrDeleteTagsRequest(image_id=image_id, body=body))
+    tags = client.list_images_tags(sdk.ims.ListImagesTagsRequest()).tags
+    assert {tag.key: tag.values for tag in tags}["found"] == ["yes"]
+    assert "x" not in {tag.key for tag in tags}
+    wanted = sdk.ims.ListImageByTagsRequestBody(action="filter", tags=[sdk.ims.Tags(key="found", values=["yes"])])
+    found = client.list_image_by_tags(sdk.ims.ListImageByTagsRequest(body=wanted))
+    assert (found.total_count, found.resources[0].resource_id) == (1, image_id)
 
 
 def test_the_quota_counts_copies(cloud: Process, client: Any, config: Any) -> None:
