@@ -30,6 +30,7 @@ from kubernetes.aio.client import Configuration
 from imagecopy import __version__, handlers, logs, metrics
 from imagecopy.api.base import GROUP
 from imagecopy.flow.pacing import Bounds
+from imagecopy.flow.project import home
 from imagecopy.flow.view import occupies_slot
 from imagecopy.health import Endpoints
 from imagecopy.ims import AddressRules, BadProxy, CallRecord, Proxies
@@ -289,7 +290,7 @@ async def _find_running(kube: KubeClient, reconciler: Reconciler, namespaces: tu
     for namespace in namespaces or (None,):
         async for copy in kube.image_copies(namespace):
             if occupies_slot(copy.status):
-                reconciler.slots.hold(copy.uid, UNKNOWN_PROJECT)
+                reconciler.slots.hold(copy.uid, home(copy.status) or UNKNOWN_PROJECT)
     asyncio.get_running_loop().call_later(_UNKNOWN_SECONDS, reconciler.slots.forget_unknown)
 
 

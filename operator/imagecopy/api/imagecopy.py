@@ -278,6 +278,12 @@ class ImageCopyStatus(ApiModel):
     image_id: str | None = Field(default=None, max_length=64, examples=["3f1c8e52-90ab-4c1d-8a7e-5b6c7d8e9f01"])
     """Id of the copy. Absent until the cloud names it; usable only when Ready is True."""
 
+    project_id: str | None = Field(default=None, max_length=256, examples=["5dd3c0b24cdc4d31952c49589182a89d"])
+    """Id of the cloud's project that the copy is made in, stored before it is asked for. Absent until then.
+
+    Where the provider leads to another project later, nothing is done about the copy until it leads back.
+    """
+
     target_name: str | None = Field(default=None, max_length=256, examples=["golden-2026-09"])
     """Name of the copy in the cloud. Absent until the first attempt."""
 

@@ -93,7 +93,7 @@ def decide(view: View, seen: Seen, now: datetime) -> Step:
             counted = outcome.duplicated(view, now, alive(seen.targets))
             return telling_of_a_second_image(view, _preflighted(counted, seen, now))
         case TargetsSeen():
-            counted = outcome.duplicated(view, now, alive(seen.targets))
+            counted = outcome.duplicated(view.at(seen.project), now, alive(seen.targets))
             return telling_of_a_second_image(view, _looked_up(counted, seen, now))
         case PostAccepted():
             return _accepted(view, seen, now)
@@ -102,9 +102,9 @@ def decide(view: View, seen: Seen, now: datetime) -> Step:
         case PostUnknown():
             return _unknown(view, seen, now)
         case JobSeen():
-            return _job(view, seen, now)
+            return _job(view.at(seen.project), seen, now)
         case TargetSeen():
-            return _followed(view, seen.target, now)
+            return _followed(view.at(seen.project), seen.target, now)
         case TagsSet():
             return _tagged(view, seen, now)
         case TagsRefused():
@@ -145,12 +145,12 @@ def _waiting(view: View, seen: SlotsBusy, now: datetime) -> Step:
 def _preflighted(view: View, seen: PreflightSeen, now: datetime) -> Step:
     found = to_follow(view, seen.targets)
     if found is not None:
-        return _followed(view, found, now)
+        return _followed(view.at(seen.project), found, now)
     source = seen.source
     if source is None:
         return hold(view, Trouble(Cause.TRANSIENT, "the source image could not be looked at"), now)
     if source.state is ImageState.ACTIVE:
-        return _intend(view, now)
+        return _intend(view.at(seen.project), now)
     waiting = source.state is ImageState.PENDING
     cause = Cause.SOURCE_NOT_READY if waiting else Cause.SOURCE_MISSING
     return hold(view, Trouble(cause, f"source image {source.id} is {source.status}, not active"), now)

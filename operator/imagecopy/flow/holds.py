@@ -18,6 +18,7 @@ HOLDS: Final = {
     # Only Kubernetes is asked again, so these can be short: what was missing is picked up within 15 s.
     Cause.PROVIDER_MISSING: Hold(Reason.WAITING_FOR_PROVIDER, 5, 10),
     Cause.PROVIDER_INVALID: Hold(Reason.INVALID_CONFIGURATION, 5, 10),
+    Cause.OTHER_PROJECT: Hold(Reason.INVALID_CONFIGURATION, 5, 10),
     # Short, too: the login itself is held back by its breaker in ims.auth, and a Secret that changed passes it.
     Cause.CREDENTIALS: Hold(Reason.CREDENTIALS_INVALID, 10, 15),
     Cause.UNREACHABLE: Hold(Reason.TRANSIENT_ERROR, 10, 120),

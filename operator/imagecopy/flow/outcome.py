@@ -181,7 +181,13 @@ def with_failure(view: View, trouble: Trouble) -> View:
 def asides(trouble: Trouble, reason: Reason) -> tuple[Aside, ...]:
     """Return the condition beside Ready that this trouble speaks of, if it does."""
     match trouble.cause:
-        case Cause.PROVIDER_MISSING | Cause.PROVIDER_INVALID | Cause.CREDENTIALS | Cause.UNREACHABLE:
+        case (
+            Cause.PROVIDER_MISSING
+            | Cause.PROVIDER_INVALID
+            | Cause.OTHER_PROJECT
+            | Cause.CREDENTIALS
+            | Cause.UNREACHABLE
+        ):
             return (Aside(ConditionType.PROVIDER_READY, ConditionStatus.FALSE, reason, trouble.words),)
         case Cause.SOURCE_NOT_READY:
             return (Aside(ConditionType.SOURCE_READY, ConditionStatus.FALSE, reason, trouble.words),)

@@ -19,6 +19,8 @@ class Cause(StrEnum):
     """The provider object or its Secret is not there (yet)."""
     PROVIDER_INVALID = auto()
     """The provider or its Secret can't work as written: a key is missing, a host is not allowed, ..."""
+    OTHER_PROJECT = auto()
+    """The provider leads to another project than the copy's, see :mod:`imagecopy.flow.project`."""
     UNREACHABLE = auto()
     """The endpoint can't be reached."""
     CREDENTIALS = auto()
@@ -96,6 +98,8 @@ class PreflightSeen:
 
     targets: tuple[ImageSeen, ...]
     source: ImageSeen | None
+    project: str | None = None
+    """Id of the project that was looked in, here and below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ class TargetsSeen:
     """The targets that carry our owner mark, for an attempt whose job is unknown."""
 
     targets: tuple[ImageSeen, ...]
+    project: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,7 @@ class TargetSeen:
     """The target that is being followed by its image id."""
 
     target: ImageSeen
+    project: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +143,7 @@ class JobSeen:
     trouble: Trouble | None = None
     ended_at: datetime | None = None
     """By the cloud's clock: for a metric, no decision rests on it."""
+    project: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,8 @@ def hold(view: View, trouble: Trouble, now: datetime) -> Step:
     asked = 0.0 if trouble.cause is Cause.CREDENTIALS else trouble.retry_after or 0.0
     pause = until_deadline(view, max(growing(lasted, shortest, longest), asked), now)
     going_on = is_true(view.status, ConditionType.RECONCILING)
-    if going_on and in_flight(view.status) and lasted < _HUSH_SECONDS:
+    may_pass = trouble.cause is not Cause.OTHER_PROJECT
+    if going_on and in_flight(view.status) and lasted < _HUSH_SECONDS and may_pass:
         return Step(view.status, pause)
     status = outcome.reconciling(told, now, reason, trouble.words, *outcome.asides(trouble, reason))
     return Step(status, pause, news(view, status, EventType.WARNING))

@@ -53,6 +53,10 @@ class View:
         """Return the view with these fields of its status changed."""
         return replace(self, status=self.status.model_copy(update=fields))
 
+    def at(self, project: str | None) -> "View":
+        """Return the view of a copy that was found, or is to be made, in this project; None: it was not told."""
+        return self if project is None else self.having(project_id=project)
+
     @property
     def target_name(self) -> str:
         """The name of the copy."""

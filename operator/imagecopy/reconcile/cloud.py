@@ -10,6 +10,7 @@ from imagecopy import ims
 from imagecopy.api.imagecopy import ProviderRef
 from imagecopy.flow.decide import to_follow
 from imagecopy.flow.deletion import DeletionAsked
+from imagecopy.flow.project import astray
 from imagecopy.flow.seen import (
     Cause,
     ImageSeen,
@@ -55,6 +56,14 @@ class Project:
     slots: int
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """All private images of a project."""
+
+    project: str
+    images: tuple[ImageSeen, ...]
+
+
 class Cloud:
     """The cloud as one ImageCopy's tick sees it, through the provider that the object names."""
 
@@ -64,14 +73,16 @@ class Cloud:
     async def project(self, view: View, *, copying: bool = False) -> Project | Trouble:
         """Return the project that the copy is made in; logs in where that was not done yet, else calls nobody.
 
-        ``copying``: whether a copy call is to follow, for which the gate has to be open.
+        ``copying``: whether a copy call is to follow, for which the gate has to be open. It is trouble, too, where the
+        provider leads to another project than the one that the copy has to stay with.
         """
         try:
             async with self._providers.access(view.namespace, view.spec.provider_ref) as access:
                 try:
                     if copying:
                         access.gate.check(copying=True)
-                    return Project(await access.client.project_id(), access.max_concurrent_copies)
+                    project = await access.client.project_id()
+                    return astray(view, project) or Project(project, access.max_concurrent_copies)
                 except Closed as exc:
                     return _closed(exc)
         except Unusable as exc:
@@ -79,21 +90,29 @@ class Cloud:
         except ims.ImsError as exc:
             return translate.trouble(exc, about_source=False)
 
+    async def may_use(self, view: View) -> bool:
+        """Tell whether the provider can be used from the object's namespace; calls nobody in the cloud."""
+        try:
+            async with self._providers.access(view.namespace, view.spec.provider_ref):
+                return True
+        except Unusable:
+            return False
+
     async def look(self, view: View, need: Need) -> Looked:
         """Look at what a decision needs. Never raises for a fault of cloud or provider: that is seen, too."""
         if need is Need.NOTHING:
             return NothingSeen()
         try:
-            async with self._through(view) as client:
+            async with self._through(view) as (client, project):
                 match need:
                     case Need.PREFLIGHT:
-                        return await self._preflight(client, view)
+                        return replace(await self._preflight(client, view), project=project)
                     case Need.JOB:
-                        return await self._job(client, view)
+                        return replace(await self._job(client, view), project=project)
                     case Need.TARGET:
-                        return await self._target(client, view)
+                        return replace(await self._target(client, view), project=project)
                     case Need.TARGETS:
-                        return TargetsSeen(await self._targets(client, view))
+                        return TargetsSeen(await self._targets(client, view), project)
         except Unusable as exc:
             return exc.trouble
         except ims.ImsError as exc:
@@ -111,7 +130,7 @@ class Cloud:
             enterprise_project_id=order.enterprise_project_id,
         )
         try:
-            async with self._through(view, copying=True) as client:
+            async with self._through(view, copying=True) as (client, _):
                 if held_up():
                     raise Unusable(_HELD_UP)
                 accepted = await client.copy_image(order.source_image_id, request)
@@ -129,7 +148,7 @@ class Cloud:
     async def set_tags(self, view: View, order: SetTags) -> TagsSet | TagsRefused:
         """Make the target's tags as wanted; may be repeated."""
         try:
-            async with self._through(view) as client:
+            async with self._through(view) as (client, _):
                 if order.remove:
                     await client.delete_tags(order.image_id, order.remove)
                 if order.set:
@@ -143,7 +162,7 @@ class Cloud:
     async def delete_image(self, view: View, image_id: str) -> DeletionAsked | Trouble:
         """Ask for the deletion of an image; may be repeated."""
         try:
-            async with self._through(view) as client:
+            async with self._through(view) as (client, _):
                 await client.delete_image(image_id)
         except ims.NotFound:
             return DeletionAsked(image_id)
@@ -153,22 +172,26 @@ class Cloud:
             return translate.trouble(exc, about_source=False)
         return DeletionAsked(image_id)
 
-    async def images(self, view: View) -> tuple[ImageSeen, ...] | Trouble:
-        """Return all private images of the provider of this object."""
+    async def images(self, view: View) -> Listed | Trouble:
+        """Return all private images of the project that the provider of this object leads to, the copy's own or not."""
         try:
-            async with self._through(view) as client:
-                return tuple(translate.image(image) for image in await client.list_images())
+            async with self._through(view, anywhere=True) as (client, project):
+                return Listed(project, tuple(translate.image(image) for image in await client.list_images()))
         except Unusable as exc:
             return exc.trouble
         except ims.ImsError as exc:
             return translate.trouble(exc, about_source=False)
 
     @asynccontextmanager
-    async def _through(self, view: View, *, copying: bool = False) -> AsyncIterator[ims.ImsClient]:
-        """Lend the client behind its gate, and tell the gate how the call went.
+    async def _through(
+        self, view: View, *, copying: bool = False, anywhere: bool = False
+    ) -> AsyncIterator[tuple[ims.ImsClient, str]]:
+        """Lend the client behind its gate, with the project it leads to, and tell the gate how the call went.
+
+        ``anywhere``: whether that may be another project than the one that the copy has to stay with.
 
         Raises:
-            Unusable: the provider can't be used, or its gate is closed.
+            Unusable: the provider can't be used, its gate is closed, or it leads to another project.
         """
         async with self._providers.access(view.namespace, view.spec.provider_ref) as access:
             try:
@@ -177,29 +200,35 @@ class Cloud:
                 raise Unusable(_closed(exc)) from None
             await asyncio.sleep(turn)
             try:
-                yield access.client
+                project = await access.client.project_id()
+                if not anywhere and (wrong := astray(view, project)):
+                    raise Unusable(wrong)
+                yield access.client, project
             except ims.ImsError as exc:
                 access.gate.failed(exc)
+                raise
+            except Unusable:
+                access.gate.not_used()
                 raise
             access.gate.worked(copied=copying)
 
     async def _quota(self, view: View) -> str:
         """Return how much of the quota is used, in words for the end of a message; nothing where it can't be told."""
         try:
-            async with self._through(view) as client:
+            async with self._through(view) as (client, _):
                 quota = await client.get_quota()
         except (Unusable, ims.ImsError):
             return ""
         return f" ({quota.used} of {quota.limit} images used)"
 
-    async def _preflight(self, client: ims.ImsClient, view: View) -> Looked:
+    async def _preflight(self, client: ims.ImsClient, view: View) -> PreflightSeen:
         targets = await self._targets(client, view)
         if to_follow(view, targets) is not None:
             return PreflightSeen(targets, None)
         source = await client.get_image(view.spec.source.image_id)
         return PreflightSeen(targets, translate.image(source))
 
-    async def _job(self, client: ims.ImsClient, view: View) -> Looked:
+    async def _job(self, client: ims.ImsClient, view: View) -> JobSeen | TargetsSeen:
         attempt = view.status.attempt
         if attempt is None or attempt.job_id is None:
             return TargetsSeen(await self._targets(client, view))
@@ -212,7 +241,7 @@ class Cloud:
             return TargetsSeen(await self._targets(client, view))
         return seen
 
-    async def _target(self, client: ims.ImsClient, view: View) -> Looked:
+    async def _target(self, client: ims.ImsClient, view: View) -> TargetSeen:
         image_id = view.status.image_id or view.spec.target.adopt_image_id or ""
         found = await client.list_images(image_id=image_id)
         if found:

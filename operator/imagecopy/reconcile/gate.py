@@ -108,6 +108,10 @@ class Gate:
         if copied:
             self._jobs.end()
 
+    def not_used(self) -> None:
+        """Note that a call that was let through was not made after all."""
+        self._probing_until = 0.0
+
     def failed(self, error: ims.ImsError) -> None:
         """Note that a call did not work."""
         now = self.clock()

@@ -1,7 +1,8 @@
 """The sweep: now and then, with one list call per provider, look whether the finished copies are still there.
 
 It costs nothing per object but a look at its status, and writes only where something is wrong. An image that a list
-does not show is looked for by its id, at two sweeps, before it is told as missing.
+does not show is looked for by its id, at two sweeps, before it is told as missing. Copies of another project than the
+one that the provider leads to now, and of namespaces that may not use it, are left alone.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import structlog
 from imagecopy.api.conditions import ConditionType
 from imagecopy.api.imagecopy import ProviderRef
 from imagecopy.api.provider import ProviderKind
+from imagecopy.flow.project import astray
 from imagecopy.flow.seen import ImageSeen, ImageState, Trouble
 from imagecopy.flow.sweep import judge
 from imagecopy.flow.view import Need, View, is_finished, is_true
@@ -82,20 +84,31 @@ class Sweeper:
             await asyncio.sleep(_BETWEEN_PROVIDERS_SECONDS)
 
     async def _sweep_provider(self, copies: list[Snapshot]) -> None:
-        images = await self._reconciler.cloud.images(self._reconciler.view(copies[0], Memory()))
-        if isinstance(images, Trouble):
-            _log.info("a provider can't be swept now", provider=copies[0].spec.provider_ref.name, error=images.words)
+        views = [(copy, self._reconciler.view(copy, Memory())) for copy in copies]
+        views = await self._allowed(views)
+        if not views:
             return
-        by_id = {image.id: image for image in images}
+        listed = await self._reconciler.cloud.images(views[0][1])
+        if isinstance(listed, Trouble):
+            _log.info("a provider can't be swept now", provider=copies[0].spec.provider_ref.name, error=listed.words)
+            return
+        by_id = {image.id: image for image in listed.images}
         by_owner: dict[str, list[ImageSeen]] = defaultdict(list)
-        for image in images:
+        for image in listed.images:
             if image.marker is not None:
                 by_owner[image.marker.owner].append(image)
-        for copy in copies:
-            view = self._reconciler.view(copy, Memory())
+        for copy, view in views:
+            if astray(view, listed.project):
+                continue
             shown = by_id.get(copy.status.image_id or "")
             with structlog.contextvars.bound_contextvars(namespace=copy.namespace, name=copy.name):
                 await self._judge(copy, view, shown, tuple(by_owner[view.owner]))
+
+    async def _allowed(self, views: list[tuple[Snapshot, View]]) -> list[tuple[Snapshot, View]]:
+        """Return those of namespaces that may use the provider."""
+        by_namespace = {view.namespace: view for _, view in views}
+        may = {name for name, view in by_namespace.items() if await self._reconciler.cloud.may_use(view)}
+        return [(copy, view) for copy, view in views if view.namespace in may]
 
     async def _judge(self, copy: Snapshot, view: View, image: ImageSeen | None, marked: tuple[ImageSeen, ...]) -> None:
         if image is None:

@@ -25,6 +25,7 @@ from imagecopy.api.imagecopy import ImageCopyStatus
 from imagecopy.flow.decide import decide, to_follow
 from imagecopy.flow.marker import owner_of
 from imagecopy.flow.pacing import Bounds
+from imagecopy.flow.project import home
 from imagecopy.flow.seen import (
     ImageState,
     JobSeen,
@@ -206,8 +207,10 @@ class Reconciler:
         if not occupies_slot(latest.status) and memory.outcome is None:
             self.slots.release(latest.uid)
         elif not self.slots.holds(latest.uid):
-            project = await self.cloud.project(view)
-            self.slots.hold(latest.uid, UNKNOWN_PROJECT if isinstance(project, Trouble) else project.id)
+            project = home(latest.status) or await self.cloud.project(view)
+            if isinstance(project, Trouble):
+                project = UNKNOWN_PROJECT
+            self.slots.hold(latest.uid, project if isinstance(project, str) else project.id)
 
     async def look(self, view: View, need: Need, memory: Memory) -> Looked:
         """Look at what is needed, and note for how long an outcome has been looked for in vain."""

@@ -32,6 +32,9 @@ JOB = "edc89b490d7d4392898e19b2deb34797"
 UID = "5f0c7a52-0000-4000-8000-000000000001"
 OWNER = "00112233445566aa"
 FOREIGN = "ffffffffffffffff"
+PROJECT = "5dd3c0b24cdc4d31952c49589182a89d"
+ELSEWHERE = "0123456789abcdef0123456789abcdef"
+"""Another project, to which a provider leads after a switch."""
 TAGS = {"team": "web", "os": "debian13"}
 
 

@@ -16,6 +16,7 @@ from imagecopy.flow.decide import decide, to_follow
 from imagecopy.flow.deletion import DeleteImage, DeletionAsked, decide_deletion, deletion_needs
 from imagecopy.flow.deletion import Seen as DeletionSeen
 from imagecopy.flow.marker import Marker
+from imagecopy.flow.project import astray
 from imagecopy.flow.seen import (
     Cause,
     ImageSeen,
@@ -39,7 +40,7 @@ from imagecopy.flow.seen import (
 )
 from imagecopy.flow.steps import PostCopy, SetTags
 from imagecopy.flow.view import Need, Recent, View, in_flight, needs, prepare
-from unit.flow.builders import FOREIGN, OWNER, T0, UID, image, source
+from unit.flow.builders import FOREIGN, OWNER, PROJECT, T0, UID, image, source
 from unit.flow.model_parts import Copy, Crash, Plan, Post, Process, Stored, Write
 
 SETTLE_SECONDS = 300.0
@@ -80,6 +81,8 @@ class World:
         self.copies: list[Copy] = []
         self.posted: list[str] = []
         self.source = ImageState.ACTIVE
+        self.project = PROJECT
+        """Where the provider leads to."""
         self.plan = Plan()
         self.points = 0
 
@@ -162,9 +165,11 @@ class World:
                 return step.again
             view = self._view(process, known)
             if isinstance(step.act, PostCopy):
-                seen = process.outcome = self._post(step.act)
+                if self.plan.switched_before_post:
+                    self.project = self.plan.switched_before_post
+                seen = process.outcome = self._post(view, step.act)
             else:
-                seen = self._tags(step.act)
+                seen = self._tags(view, step.act)
             self._point()
 
     def _leave(self, process: Process) -> float | None:
@@ -187,13 +192,15 @@ class World:
                     self.gone = True
                     self.deleted_with = known.spec.deletion_policy
                 return step.again
-            seen = self._delete(step.act)
+            seen = self._delete(self._view(process, known), step.act)
             self._point()
 
-    def _delete(self, order: DeleteImage) -> DeletionAsked | Trouble:
+    def _delete(self, view: View, order: DeleteImage) -> DeletionAsked | Trouble:
+        if wrong := astray(view, self.project):
+            return wrong
         if self.plan.delete:
             return Trouble(self.plan.delete, "No.")
-        named = [copy for copy in self.copies if copy.image_id == order.image_id]
+        named = [copy for copy in self.here() if copy.image_id == order.image_id]
         assert named, "an image of another was deleted"
         for copy in named:
             copy.deleted = True
@@ -211,10 +218,13 @@ class World:
             raise _Down
         return self.stored
 
-    def _post(self, order: PostCopy) -> PostOutcome:
+    def _post(self, view: View, order: PostCopy) -> PostOutcome:
+        if wrong := astray(view, self.project):
+            return PostRejected(order.attempt, wrong)
         assert self.stored.status.attempt == order.attempt, "a POST without a stored intent"
         assert order.attempt.token not in self.posted, "an intent was POSTed twice"
         assert not self.live(), "a POST while an earlier attempt made a copy or may make one"
+        assert self.stored.status.project_id == self.project, "a POST in another project than the stored one"
         self.posted.append(order.attempt.token)
         plan = self.plan
         if plan.post is Post.REJECTED:
@@ -227,25 +237,32 @@ class World:
         self.copies.append(
             Copy(
                 f"job-{number}", f"image-{number}", marker, self.now, plan.seconds, plan.job_fails,
-                plan.hidden_for, plan.names_image,
+                plan.hidden_for, plan.names_image, self.project,
             )
         )  # fmt: skip
         if plan.post is Post.DONE_UNHEARD:
             return PostUnknown(order.attempt, Trouble(Cause.TRANSIENT, "no reply came"))
         return PostAccepted(order.attempt, f"job-{number}", "r-1")
 
-    def _tags(self, order: SetTags) -> Seen:
+    def _tags(self, view: View, order: SetTags) -> Seen:
+        if wrong := astray(view, self.project):
+            return TagsRefused(order.image_id, wrong)
+        assert order.image_id in [copy.image_id for copy in self.here()], "tags were set in another project"
         if self.plan.tags:
             return TagsRefused(order.image_id, Trouble(self.plan.tags, "No."))
         return TagsSet(order.image_id)
 
     def live(self) -> list[Copy]:
-        """The copies that are made or being made."""
+        """The copies that are made or being made, in all projects."""
         return [copy for copy in self.copies if copy.is_live(self.now)]
+
+    def here(self) -> list[Copy]:
+        """The copies of the project that the provider leads to."""
+        return [copy for copy in self.copies if copy.project == self.project]
 
     def _images(self) -> Iterable[ImageSeen]:
         yield image(owner=FOREIGN, id="foreign")
-        yield from (found for copy in self.copies if (found := copy.as_image(self.now)))
+        yield from (found for copy in self.here() if (found := copy.as_image(self.now)))
 
     def _looks(self, process: Process, view: View, need: Need) -> Looked:
         seen = self._look(view, need)
@@ -262,8 +279,13 @@ class World:
     def _look(self, view: View, need: Need) -> Looked:
         if need is Need.NOTHING:
             return NothingSeen()
+        if wrong := astray(view, self.project):
+            return wrong
         if self.plan.look:
             return Trouble(self.plan.look, "can't be looked at")
+        return replace(self._look_here(view, need), project=self.project)
+
+    def _look_here(self, view: View, need: Need) -> PreflightSeen | TargetsSeen | TargetSeen | JobSeen:
         targets = tuple(found for found in self._images() if found.marker and found.marker.owner == OWNER)
         if need is Need.PREFLIGHT:
             return PreflightSeen(targets, None if to_follow(view, targets) else source(self.source))
@@ -271,7 +293,7 @@ class World:
             found = next((found for found in self._images() if found.id == view.status.image_id), None)
             return TargetSeen(found or ImageSeen(view.status.image_id or "", ImageState.ABSENT, "not there any more"))
         attempt = in_flight(view.status)
-        job = next((copy for copy in self.copies if attempt and copy.job_id == attempt.job_id), None)
+        job = next((copy for copy in self.here() if attempt and copy.job_id == attempt.job_id), None)
         if need is Need.TARGETS or job is None or job.forgotten:
             return TargetsSeen(targets)
         seen = job.as_job(self.now)

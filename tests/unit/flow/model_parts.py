@@ -45,6 +45,7 @@ class Copy:
     fails: Cause | None
     hidden_for: float
     names_image: bool
+    project: str
     forgotten: bool = False
     deleted: bool = False
 
@@ -122,5 +123,7 @@ class Plan:
     writes: tuple[Write, ...] = ()
     tags: Cause | None = None
     delete: Cause | None = None
+    switched_before_post: str | None = None
+    """The provider leads to this project from between the intent and its POST on."""
     crash_after: int | None = None
     """The process crashes after so many looks, writes and POSTs."""

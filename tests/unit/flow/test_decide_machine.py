@@ -15,7 +15,7 @@ from imagecopy.api.conditions import ConditionType
 from imagecopy.api.imagecopy import DeletionPolicy
 from imagecopy.flow.seen import Cause, ImageState
 from imagecopy.flow.view import in_flight, is_finished, is_true
-from unit.flow.builders import TAGS, spec
+from unit.flow.builders import ELSEWHERE, PROJECT, TAGS, spec
 from unit.flow.model import World
 from unit.flow.model_parts import Plan, Post, Process, Write
 
@@ -43,6 +43,7 @@ PLANS = st.builds(
     writes=st.tuples(_MOSTLY_WORKS, _MOSTLY_WORKS, _MOSTLY_WORKS),
     tags=_seldom(_PASSING),
     delete=_seldom(_PASSING),
+    switched_before_post=_seldom(_seldom(st.sampled_from([PROJECT, ELSEWHERE]))),
     crash_after=_seldom(st.integers(1, 5)),
 )
 PAUSES = st.sampled_from([0.5, 2, 5, 15, 40, 120, 700, 2000])
@@ -132,6 +133,10 @@ class Machine(RuleBasedStateMachine):
         for copy in self.world.copies:
             copy.deleted = copy.deleted or copy.ended(self.world.now)
 
+    @rule(project=st.sampled_from([PROJECT, ELSEWHERE]))
+    def somebody_switches_the_provider(self, project: str) -> None:
+        self.world.project = project
+
     @rule()
     def source_becomes_active(self) -> None:
         self.world.source = ImageState.ACTIVE
@@ -165,11 +170,16 @@ class Machine(RuleBasedStateMachine):
             assert in_flight(status) is None
 
     def teardown(self) -> None:
-        """With a healthy cloud, any state comes to rest, at the deadline at the latest."""
+        """With a healthy cloud, any state comes to rest, at the deadline at the latest, wherever the provider leads.
+
+        A deletion, and new tags of a finished copy, wait until it leads back.
+        """
         world, process = self.world, self.processes[0]
         world.source = ImageState.ACTIVE
+        if world.deleting or is_true(world.stored.status, ConditionType.READY):
+            world.project = world.stored.status.project_id or world.project
         process.known = world.stored
-        for _ in range(1500):  # a clock that was set back makes looks frequent
+        for _ in range(3000):  # a clock that was set back and a provider that leads astray make looks frequent
             again = world.tick(process, Plan())
             self.there_is_one_copy_at_most()
             self.the_conditions_agree()

@@ -25,10 +25,17 @@ from imagecopy.flow.seen import (
 )
 from imagecopy.flow.steps import Step
 from imagecopy.flow.view import Need, needs, prepare
-from unit.flow import rows_deletion, rows_end, rows_job, rows_post, rows_settle, rows_start
+from unit.flow import rows_deletion, rows_end, rows_job, rows_post, rows_project, rows_settle, rows_start
 from unit.flow.builders import Row, at, value_at
 
-ROWS: tuple[Row, ...] = (*rows_start.ROWS, *rows_post.ROWS, *rows_settle.ROWS, *rows_job.ROWS, *rows_end.ROWS)
+ROWS: tuple[Row, ...] = (
+    *rows_start.ROWS,
+    *rows_post.ROWS,
+    *rows_settle.ROWS,
+    *rows_job.ROWS,
+    *rows_end.ROWS,
+    *rows_project.ROWS,
+)
 
 ANSWERS: dict[Need, tuple[type, ...]] = {
     Need.NOTHING: (NothingSeen,),

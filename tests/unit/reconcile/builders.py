@@ -17,8 +17,10 @@ from imagecopy.kube.client import KubeClient, Secret
 from imagecopy.kube.errors import Conflict, KubeError, Missing
 from imagecopy.kube.objects import Snapshot, merge_patch
 from imagecopy.reconcile import Cloud, Memory, Reconciler, farewell
-from imagecopy.reconcile.cloud import Looked, Project
+from imagecopy.reconcile.cloud import Listed, Looked, Project
 from unit.flow.builders import JOB, SOURCE, T0, TARGET, UID, image, preflight, spec
+
+PROJECT = "project-1"
 
 Fault = KubeError | Callable[[], None] | None
 
@@ -157,11 +159,12 @@ class FakeCloud(Cloud):
         self.outcome: Callable[[PostCopy], PostOutcome] = lambda order: PostAccepted(order.attempt, JOB, "r-1")
         self.tagged: TagsSet | TagsRefused = TagsSet(TARGET)
         self.during_post: Callable[[], Any] | None = None
-        self.at_project: Project | Trouble = Project("project-1", 5)
+        self.at_project: Project | Trouble = Project(PROJECT, 5)
         self.deletes: list[str] = []
         self.deleted: DeletionAsked | Trouble = DeletionAsked(TARGET)
         self.during_delete: Callable[[], Any] | None = None
         self.lists: tuple[ImageSeen, ...] | Trouble = ()
+        self.not_allowed: set[str] = set()
 
     async def project(self, view: View, *, copying: bool = False) -> Project | Trouble:
         return self.at_project
@@ -191,9 +194,12 @@ class FakeCloud(Cloud):
             self.during_delete()
         return self.deleted
 
-    async def images(self, view: View) -> tuple[ImageSeen, ...] | Trouble:
+    async def images(self, view: View) -> Listed | Trouble:
         self.log.append("list")
-        return self.lists
+        return Listed(PROJECT, self.lists) if isinstance(self.lists, tuple) else self.lists
+
+    async def may_use(self, view: View) -> bool:
+        return view.namespace not in self.not_allowed
 
 
 @dataclass

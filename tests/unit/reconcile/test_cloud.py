@@ -54,6 +54,7 @@ class FakeClient(ims.ImsClient):
     """Answers with what a test put there; ``calls`` is what was asked."""
 
     def __init__(self) -> None:
+        self.project = "project-1"
         self.calls: list[tuple[object, ...]] = []
         self.images: list[ims.Image] = []
         self.job: ims.Job | ims.ImsError = ims.Job(state=ims.JobState.RUNNING, progress=0.5)
@@ -62,6 +63,9 @@ class FakeClient(ims.ImsClient):
         self.tag_error: ims.ImsError | None = None
         self.quota: ims.Quota | ims.ImsError = ims.Quota(used=50, limit=50)
         self.deleted: ims.ImsError | None = None
+
+    async def project_id(self) -> str:
+        return self.project
 
     def _answer(self, answer: Any, *call: object) -> Any:
         self.calls.append(call)

@@ -27,8 +27,8 @@ class _Through(Cloud):
         self.asked: list[bool] = []
 
     @asynccontextmanager
-    async def _through(self, view: View, *, copying: bool = False) -> Any:
-        yield _NotToBeCalled()
+    async def _through(self, view: View, *, copying: bool = False, anywhere: bool = False) -> Any:
+        yield _NotToBeCalled(), "project-1"
 
 
 def _watch(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[bool]:

@@ -1,29 +1,15 @@
 """The sweep over finished copies: one list call, and a write only where something is wrong."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-
-import pytest
 
 from imagecopy.api.conditions import ConditionType, Reason
 from imagecopy.flow.marker import owner_of
 from imagecopy.flow.seen import Cause, ImageSeen, ImageState, TargetSeen
 from imagecopy.flow.view import condition
 from imagecopy.kube.errors import Unavailable
-from imagecopy.kube.objects import Snapshot
 from imagecopy.reconcile import Sweeper
 from unit.flow.builders import image, running, succeeded_job, trouble
 from unit.reconcile.builders import Stage
-
-
-@pytest.fixture
-def sweeper(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Sweeper:
-    async def image_copies(namespace: str | None) -> AsyncIterator[Snapshot]:
-        yield stage.kube.snapshot
-
-    monkeypatch.setattr(stage.kube, "image_copies", image_copies)
-    monkeypatch.setattr("imagecopy.reconcile.sweep._BETWEEN_PROVIDERS_SECONDS", 0)
-    return Sweeper(stage.kube, stage.reconciler, (), 900)
 
 
 async def _made(stage: Stage) -> None:
