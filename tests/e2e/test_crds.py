@@ -12,7 +12,14 @@ import yaml
 from controlplane import ControlPlane
 from e2e.manifests import table
 from e2e.manifests.table import Case, Manifest, Update
-from imagecopy.api.conditions import Condition, ConditionStatus, ConditionType, Reason
+from imagecopy.api.conditions import (
+    Condition,
+    ConditionStatus,
+    ConditionType,
+    ProviderCondition,
+    ProviderReason,
+    Reason,
+)
 from imagecopy.api.imagecopy import (
     Attempt,
     AttemptOutcome,
@@ -22,6 +29,7 @@ from imagecopy.api.imagecopy import (
     ImageCopyStatus,
     Phase,
 )
+from imagecopy.api.provider import ImagesUsed, ProviderStatus
 
 _NAMESPACE: Final = "crds"
 _COLLECTIONS: Final = {
@@ -153,6 +161,7 @@ def _longest_status() -> ImageCopyStatus:
         progress="100%",
         job_id="x" * 256,
         image_id="x" * 64,
+        project_id="x" * 256,
         target_name="x" * 256,
         target_tags={f"{key}": "x" * 43 for key in range(10)},
         start_time=_NOW,
@@ -308,10 +317,34 @@ def test_kubectl_get_category_shows_the_copies(control_plane: ControlPlane, api:
 
 
 def test_kubectl_get_shows_the_columns_of_providers(control_plane: ControlPlane, api: httpx.Client) -> None:
-    _create(api, table.base("ImageProvider"), "columns")
-    _create(api, table.base("ClusterImageProvider"), "columns")
-    for short_name in ("imgp", "cimgp"):
+    ready = ProviderCondition(
+        type=ConditionType.READY,
+        status=ConditionStatus.TRUE,
+        reason=ProviderReason.AVAILABLE,
+        message="works",
+        last_transition_time=_NOW,
+    )
+    project = "5dd3c0b24cdc4d31952c49589182a89d"
+    status = ProviderStatus(
+        observed_generation=1,
+        project_id=project,
+        project_name="eu-de_images",
+        images=ImagesUsed(used=12, quota=50),
+        running_copies=2,
+        conditions=(ready,),
+    )
+    for kind, short_name in (("ImageProvider", "imgprov"), ("ClusterImageProvider", "cimgp")):
+        path = _create(api, table.base(kind), "columns")
+        assert api.get(path).json()["status"] == {"observedGeneration": -1}
+        reply = _patch_status(api, path, status.to_wire())
+        assert reply.is_success, reply.text
+        assert ProviderStatus.model_validate(reply.json()["status"]) == status
         done = control_plane.kubectl("get", short_name, "columns", "-n", _NAMESPACE)
         header, row = (line.split() for line in done.stdout.splitlines())
-        assert header == ["NAME", "CLOUD", "REGION", "ENDPOINT", "SECRET", "AGE"]
-        assert row[:4] == ["columns", "OpenTelekomCloud", "eu-de", "otc-credentials"]
+        assert header == ["NAME", "READY", "REASON", "PROJECT", "USED", "QUOTA", "RUNNING", "AGE"]
+        assert row[:7] == ["columns", "True", "Available", "eu-de_images", "12", "50", "2"]
+        done = control_plane.kubectl("get", short_name, "columns", "-n", _NAMESPACE, "-o", "wide")
+        header, row = (line.split() for line in done.stdout.splitlines())
+        assert header[8:12] == ["CLOUD", "REGION", "PROJECT-ID", "SECRET"]
+        assert row[8:12] == ["OpenTelekomCloud", "eu-de", project, "otc-credentials"]
+        assert (header[-1], row[-1]) == ("MESSAGE", "works")

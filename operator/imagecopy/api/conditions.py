@@ -56,6 +56,18 @@ class Reason(StrEnum):
     DELETION_BLOCKED = "DeletionBlocked"
 
 
+class ProviderReason(StrEnum):
+    """Why a provider is (not) Ready. Reasons are API: scripts may rely on them."""
+
+    AVAILABLE = "Available"
+    WAITING_FOR_SECRET = "WaitingForSecret"  # noqa: S105
+    INVALID_CONFIGURATION = "InvalidConfiguration"
+    CREDENTIALS_INVALID = "CredentialsInvalid"
+    PERMISSION_DENIED = "PermissionDenied"
+    THROTTLED = "Throttled"
+    TRANSIENT_ERROR = "TransientError"
+
+
 class Condition(ApiModel):
     """One aspect of the object's state, as in metav1.Condition."""
 
@@ -78,19 +90,41 @@ class Condition(ApiModel):
     """The metadata.generation of the spec that this condition is about."""
 
 
-_TYPES = frozenset(ConditionType)
-_REASONS = frozenset(Reason)
+_PROVIDER_TYPES = (ConditionType.READY, ConditionType.RECONCILING)
 
 
-def _known(entries: object) -> object:
-    if not isinstance(entries, list | tuple):
-        return entries
-    return tuple(
-        entry
-        for entry in entries
-        if not isinstance(entry, Mapping) or (entry.get("type") in _TYPES and entry.get("reason") in _REASONS)
+class ProviderCondition(Condition):
+    """One aspect of a provider's state."""
+
+    type: Annotated[ConditionType, known_words(*_PROVIDER_TYPES)] = Field(examples=["Ready"])
+    """Which aspect of the provider this is; unique in the list."""
+
+    reason: Annotated[ProviderReason, known_words(*ProviderReason)] = Field(  # type: ignore[assignment]
+        examples=["Available"]
     )
+    """Why the status is what it is, as one word that scripts may rely on."""
+
+    message: Message = Field(default="", examples=["the login works"])
+    """The same for people, in the cloud's own words where it said something; cut at 1024 characters."""
 
 
-Conditions = Annotated[tuple[Condition, ...], BeforeValidator(_known)]
+def _known(reasons: type[StrEnum]) -> BeforeValidator:
+    types, words = frozenset(ConditionType), frozenset(reasons)
+
+    def known(entries: object) -> object:
+        if not isinstance(entries, list | tuple):
+            return entries
+        return tuple(
+            entry
+            for entry in entries
+            if not isinstance(entry, Mapping) or (entry.get("type") in types and entry.get("reason") in words)
+        )
+
+    return BeforeValidator(known)
+
+
+Conditions = Annotated[tuple[Condition, ...], _known(Reason)]
 """The conditions of an object. Entries with words that only a newer operator knows are read as absent."""
+
+ProviderConditions = Annotated[tuple[ProviderCondition, ...], _known(ProviderReason)]
+"""The conditions of a provider."""

@@ -1,5 +1,6 @@
 """The CustomResourceDefinitions, generated from the models (``make crds``)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 
 from imagecopy.api.base import GROUP, VERSION
 from imagecopy.api.imagecopy import ImageCopySpec, ImageCopyStatus, Phase
-from imagecopy.api.provider import ClusterImageProviderSpec, ImageProviderSpec
+from imagecopy.api.provider import ClusterImageProviderSpec, ImageProviderSpec, ProviderStatus
 from imagecopy.api.rules import Rule, extensions
 from imagecopy.api.structural import Schema, in_order, structural_schema
 
@@ -40,22 +41,27 @@ class _Column:
 class _Resource:
     kind: str
     plural: str
-    short_name: str
+    short_names: tuple[str, ...]
     scope: str
     description: str
     spec: type[BaseModel]
     columns: tuple[_Column, ...]
-    status: type[BaseModel] | None = None
+    status: type[BaseModel]
+    new_status: Mapping[str, Any]
+    """The status of an object that the operator has not looked at yet."""
     categories: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = field(default=())
 
+
+# kstatus, and with it Flux, Helm and kubectl wait, would take an object without observedGeneration as ready.
+_UNSEEN: Final[Mapping[str, Any]] = {"observedGeneration": -1}
 
 _AGE: Final = _Column("Age", ".metadata.creationTimestamp", "Time since the object was created.", type="date")
 
 _IMAGE_COPY: Final = _Resource(
     kind="ImageCopy",
     plural="imagecopies",
-    short_name="imgcp",
+    short_names=("imgcp",),
     # The category is also the singular name, and kubectl looks at categories first: were another kind in it,
     # `kubectl get imagecopy NAME` would look for NAME in all of them.
     categories=("imagecopy",),
@@ -63,6 +69,8 @@ _IMAGE_COPY: Final = _Resource(
     description="ImageCopy is one wanted copy of a private image inside its region of the cloud.",
     spec=ImageCopySpec,
     status=ImageCopyStatus,
+    # The phase is for people who look before the operator does.
+    new_status={**_UNSEEN, "phase": Phase.PENDING.value},
     rules=(
         Rule(
             "has(self.spec.target.name) || size(self.metadata.name) <= 128",
@@ -83,35 +91,47 @@ _IMAGE_COPY: Final = _Resource(
     ),
 )
 
+_READY: Final = '.status.conditions[?(@.type=="Ready")]'
+
 _PROVIDER_COLUMNS: Final = (
-    _Column("Cloud", ".spec.cloud", "The cloud."),
-    _Column("Region", ".spec.region", "Region in which images are copied."),
-    _Column("Endpoint", ".spec.endpoints.iam", "Where the operator logs in, if given."),
-    _Column("Secret", ".spec.credentialsSecretRef.name", "Name of the Secret with the login."),
+    _Column("Ready", f"{_READY}.status", "Whether the login works."),
+    _Column("Reason", f"{_READY}.reason", "Why it is (not) ready."),
+    _Column("Project", ".status.projectName", "Name of the project that the login leads to."),
+    _Column("Used", ".status.images.used", "Private images of the project.", type="integer"),
+    _Column("Quota", ".status.images.quota", "How many there may be.", type="integer"),
+    _Column("Running", ".status.runningCopies", "Copies that run in the project.", type="integer"),
     _AGE,
-    _Column("Project", ".spec.projectID", "Id of the project, if given.", wide=True),
-    _Column("IMS-Endpoint", ".spec.endpoints.ims", "Where the image service answers, if given.", wide=True),
+    _Column("Cloud", ".spec.cloud", "The cloud.", wide=True),
+    _Column("Region", ".spec.region", "Region in which images are copied.", wide=True),
+    _Column("Project-ID", ".status.projectID", "Id of the project that the login leads to.", wide=True),
+    _Column("Secret", ".spec.credentialsSecretRef.name", "Name of the Secret with the login.", wide=True),
 )
+
+_MESSAGE: Final = _Column("Message", f"{_READY}.message", "What is the matter, in words.", wide=True)
 
 _RESOURCES: Final = (
     _IMAGE_COPY,
     _Resource(
         kind="ImageProvider",
         plural="imageproviders",
-        short_name="imgp",
+        short_names=("imgprov", "imgp"),
         scope="Namespaced",
         description="ImageProvider says where the copies of its namespace are made and with whose credentials.",
         spec=ImageProviderSpec,
-        columns=_PROVIDER_COLUMNS,
+        status=ProviderStatus,
+        new_status=_UNSEEN,
+        columns=(*_PROVIDER_COLUMNS, _MESSAGE),
     ),
     _Resource(
         kind="ClusterImageProvider",
         plural="clusterimageproviders",
-        short_name="cimgp",
+        short_names=("cimgp",),
         scope="Cluster",
         description="ClusterImageProvider says where copies of any namespace are made and with whose credentials. "
         "The one named default is used by each ImageCopy without providerRef.",
         spec=ClusterImageProviderSpec,
+        status=ProviderStatus,
+        new_status=_UNSEEN,
         columns=(
             *_PROVIDER_COLUMNS,
             _Column(
@@ -120,6 +140,7 @@ _RESOURCES: Final = (
                 "Namespace of the Secret with the login.",
                 wide=True,
             ),
+            _MESSAGE,
         ),
     ),
 )
@@ -138,12 +159,9 @@ def _object_schema(resource: _Resource) -> Schema:
         "metadata": {"type": "object"},
         "spec": structural_schema(resource.spec, with_defaults=True),
     }
-    if resource.status:
-        status = structural_schema(resource.status, with_defaults=False)
-        # kstatus, and with it Flux, Helm and kubectl wait, would take an object without observedGeneration as ready.
-        # The phase is for people who look before the operator does.
-        status["default"] = {"observedGeneration": -1, "phase": Phase.PENDING.value}
-        properties["status"] = in_order(status)
+    status = structural_schema(resource.status, with_defaults=False)
+    status["default"] = dict(resource.new_status)
+    properties["status"] = in_order(status)
     return {
         "description": resource.description,
         "type": "object",
@@ -165,7 +183,7 @@ def _definition(resource: _Resource) -> dict[str, Any]:
                 "listKind": f"{resource.kind}List",
                 "plural": resource.plural,
                 "singular": resource.kind.lower(),
-                "shortNames": [resource.short_name],
+                "shortNames": list(resource.short_names),
                 **({"categories": list(resource.categories)} if resource.categories else {}),
             },
             "scope": resource.scope,
@@ -174,7 +192,7 @@ def _definition(resource: _Resource) -> dict[str, Any]:
                     "name": VERSION,
                     "served": True,
                     "storage": True,
-                    **({"subresources": {"status": {}}} if resource.status else {}),
+                    "subresources": {"status": {}},
                     "additionalPrinterColumns": [column.to_wire() for column in resource.columns],
                     "schema": {"openAPIV3Schema": _object_schema(resource)},
                 }

@@ -5,8 +5,10 @@ from enum import StrEnum
 from pydantic import ConfigDict, Field
 
 from imagecopy.api.base import ApiModel
+from imagecopy.api.conditions import ProviderConditions
 from imagecopy.api.rules import Rule, extensions
-from imagecopy.api.text import LoginURL, NamespaceName, ProjectID, Region, SecretName, ServiceURL
+from imagecopy.api.selector import AllowedNamespaces
+from imagecopy.api.text import CABundle, LoginURL, NamespaceName, ProjectID, Region, SecretName, ServiceURL
 
 
 class ProviderKind(StrEnum):
@@ -93,6 +95,12 @@ class _ProviderSpec(ApiModel):
     endpoints: Endpoints | None = Field(default=None, examples=[{"iam": "https://iam.example.com/v3"}])
     """Endpoints to use instead of the known ones, for private clouds and proxies."""
 
+    ca_bundle: CABundle | None = Field(default=None, examples=["-----BEGIN CERTIFICATE----- ..."])
+    """Certificates (PEM) of the CAs that sign the certificates of these endpoints, IAM and IMS alike.
+
+    They replace the public CAs. When absent: the public CAs are trusted.
+    """
+
     max_concurrent_copies: int = Field(default=5, ge=1, le=100000, examples=[3])
     """How many copies may run at a time in the project, whichever provider they use; the others wait, oldest first.
 
@@ -114,9 +122,60 @@ class ImageProviderSpec(_ProviderSpec):
 class ClusterImageProviderSpec(_ProviderSpec):
     """Where copies of any namespace are made and with whose credentials. It may be changed at any time."""
 
+    allowed_namespaces: AllowedNamespaces | None = Field(default=None, examples=[{"matchNames": ["team-a"]}])
+    """Which namespaces may use the provider: either by matchNames or by selector.
+
+    An ImageCopy of another namespace is not served, and nothing is read or called for it. When absent: every namespace.
+    """
+
     credentials_secret_ref: SecretRef = Field(examples=[{"name": "otc-credentials", "namespace": "imagecopy-system"}])
     """The Secret with the login to the cloud.
 
     Its keys: username, password, domainName (the account that the user belongs to), and projectName unless
     projectID is set here.
     """
+
+
+class ImagesUsed(ApiModel):
+    """The quota of private images of the project."""
+
+    used: int = Field(examples=[12])
+    """How many private images there are."""
+
+    quota: int = Field(examples=[50])
+    """How many there may be."""
+
+
+class ProviderStatus(ApiModel):
+    """Whether the login works and where it leads, written by the operator when it looks: see Ready's reason."""
+
+    observed_generation: int = Field(default=-1, examples=[1])
+    """The metadata.generation that this status is about; -1 until the operator has looked."""
+
+    project_id: str | None = Field(default=None, max_length=256, examples=["5dd3c0b24cdc4d31952c49589182a89d"])
+    """Id of the project that the login leads to. Absent until a login worked."""
+
+    project_name: str | None = Field(default=None, max_length=256, examples=["eu-de_images"])
+    """Name of the project, where the login tells it."""
+
+    images: ImagesUsed | None = Field(default=None, examples=[{"used": 12, "quota": 50}])
+    """Private images of the project and their quota, as of the last look. Absent where the login may not see it."""
+
+    running_copies: int | None = Field(default=None, examples=[2])
+    """How many copies run in the project, as far as this operator knows. Absent while the project is not known."""
+
+    conditions: ProviderConditions = Field(
+        default=(),
+        json_schema_extra=extensions(list_type="map", list_map_keys=["type"]) | {"maxItems": 16},
+        examples=[
+            [
+                {
+                    "type": "Ready",
+                    "status": "True",
+                    "reason": "Available",
+                    "lastTransitionTime": "2026-09-01T12:00:00Z",
+                }
+            ]
+        ],
+    )
+    """The state in the words of kstatus: Ready, and Reconciling while it is not and is looked at again."""

@@ -197,6 +197,24 @@ LoginURL = Annotated[
 ]
 """Where the identity service of the cloud answers."""
 
+CABundle = Annotated[
+    str,
+    _text(
+        65536,
+        Rule(
+            "!self.contains('PRIVATE KEY')",
+            "must not hold a private key: give the certificates of the CAs only, and replace this key, as it was shown",
+        ),
+        Rule(
+            "self.contains('-----BEGIN CERTIFICATE-----') && self.contains('-----END CERTIFICATE-----')",
+            "must hold a certificate in PEM, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----, "
+            "as text and not base64 of it",
+        ),
+        empty="remove the field to trust the public CAs",
+    ),
+]
+"""Certificates of CAs, in PEM."""
+
 
 class _Clip:
     """Cuts a text from outside instead of refusing it: its length must never keep a status from being written."""

@@ -50,6 +50,6 @@ def test_names() -> None:
     }
     assert names == {
         "ImageCopy": ("imagecopies.imagecopy.io", "Namespaced", ["imgcp"], ["imagecopy"], True),
-        "ImageProvider": ("imageproviders.imagecopy.io", "Namespaced", ["imgp"], None, False),
-        "ClusterImageProvider": ("clusterimageproviders.imagecopy.io", "Cluster", ["cimgp"], None, False),
+        "ImageProvider": ("imageproviders.imagecopy.io", "Namespaced", ["imgprov", "imgp"], None, True),
+        "ClusterImageProvider": ("clusterimageproviders.imagecopy.io", "Cluster", ["cimgp"], None, True),
     }

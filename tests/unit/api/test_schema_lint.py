@@ -1,13 +1,14 @@
 """Each field of the API is described, bounded and structural."""
 
 import re
+from enum import StrEnum
 from typing import Any
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from imagecopy.api.conditions import ConditionType, Reason
+from imagecopy.api.conditions import ConditionType, ProviderReason, Reason
 from imagecopy.api.imagecopy import Phase
 from unit.api.schemas import Node, nodes, schemas
 
@@ -82,8 +83,9 @@ def test_merging_is_said(node: Node) -> None:
         assert node.schema["x-kubernetes-map-type"] == "atomic"
 
 
-def test_conditions_are_a_map_by_type() -> None:
-    (conditions,) = (node for node in _ALL if node.path == "ImageCopy.status.conditions")
+@pytest.mark.parametrize("kind", schemas())
+def test_conditions_are_a_map_by_type(kind: str) -> None:
+    (conditions,) = (node for node in _ALL if node.path == f"{kind}.status.conditions")
     assert conditions.schema["x-kubernetes-list-type"] == "map"
     assert conditions.schema["x-kubernetes-list-map-keys"] == ["type"]
     assert conditions.schema["maxItems"] >= len(ConditionType)
@@ -98,19 +100,25 @@ def test_nothing_is_there_that_is_not_structural(node: Node) -> None:
 @pytest.mark.parametrize("node", _ALL, ids=str)
 def test_defaults_are_only_where_they_do_no_harm(node: Node) -> None:
     # Defaults inside list items and in status make an object differ for ever from what was applied or written.
-    allowed = node.path == "ImageCopy.status" or (".spec." in node.path and "[]" not in node.path)
+    allowed = node.path.endswith(".status") or (".spec." in node.path and "[]" not in node.path)
     assert allowed or "default" not in node.schema
 
 
 def test_status_of_a_new_object_is_in_progress_for_kstatus() -> None:
-    assert schemas()["ImageCopy"]["properties"]["status"]["default"] == {"observedGeneration": -1, "phase": "Pending"}
+    new = {kind: schema["properties"]["status"]["default"] for kind, schema in schemas().items()}
+    assert new == {
+        "ImageCopy": {"observedGeneration": -1, "phase": "Pending"},
+        "ImageProvider": {"observedGeneration": -1},
+        "ClusterImageProvider": {"observedGeneration": -1},
+    }
 
 
 @pytest.mark.parametrize("node", [node for node in _ALL if ".status" in node.path], ids=str)
 def test_status_holds_no_rules_and_requires_nothing_outside_its_entries(node: Node) -> None:
     assert _RULES not in node.schema
     if "required" in node.schema:
-        assert node.path in {"ImageCopy.status.attempt", "ImageCopy.status.attempts[]", "ImageCopy.status.conditions[]"}
+        part = node.path.partition(".status.")[2]
+        assert part in {"attempt", "attempts[]", "conditions[]", "images"}
 
 
 @pytest.mark.parametrize("node", [node for node in _ALL if _RULES in node.schema], ids=str)
@@ -126,9 +134,11 @@ def test_each_rule_has_a_message_of_one_line(node: Node) -> None:
         ("ImageCopy.status.phase", Phase),
         ("ImageCopy.status.conditions[].type", ConditionType),
         ("ImageCopy.status.conditions[].reason", Reason),
+        ("ImageProvider.status.conditions[].reason", ProviderReason),
+        ("ClusterImageProvider.status.conditions[].reason", ProviderReason),
     ],
 )
-def test_open_words_are_listed_and_any_other_fits(path: str, words: type[Phase | ConditionType | Reason]) -> None:
+def test_open_words_are_listed_and_any_other_fits(path: str, words: type[StrEnum]) -> None:
     (node,) = (node for node in _ALL if node.path == path)
     assert "enum" not in node.schema
     assert f"Known values: {', '.join(words)}." in node.schema["description"]
