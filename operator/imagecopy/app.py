@@ -29,6 +29,7 @@ from kubernetes.aio.client import Configuration
 
 from imagecopy import __version__, handlers, logs, metrics
 from imagecopy.api.base import GROUP
+from imagecopy.api.provider import PLURALS, ProviderKind
 from imagecopy.flow.pacing import Bounds
 from imagecopy.flow.project import home
 from imagecopy.flow.view import occupies_slot
@@ -38,8 +39,7 @@ from imagecopy.kube import connection
 from imagecopy.kube.client import IMAGE_COPIES, KubeClient
 from imagecopy.kube.errors import KubeError
 from imagecopy.kube.session import Sessions, counting
-from imagecopy.reconcile import Census, Cloud, Providers, Reconciler, Sweeper
-from imagecopy.reconcile.providers import PLURALS
+from imagecopy.reconcile import Census, Cloud, Providers, ProviderStatuses, Reconciler, Sweeper
 from imagecopy.reconcile.slots import UNKNOWN_PROJECT
 from imagecopy.settings import Settings
 from imagecopy.vitals import Vitals
@@ -131,8 +131,21 @@ async def run(settings: Settings) -> None:
         await stack.enter_async_context(_closing(sessions))
         kopf.on.login(registry=registry)(partial(_login, configuration=configuration, sessions=sessions))
         handlers.register(registry, reconciler, census)
+        statuses = ProviderStatuses(
+            kube,
+            providers,
+            reconciler.slots,
+            clock=reconciler.clock,
+            namespaces=settings.namespaces,
+            check_seconds=settings.provider_check_seconds,
+            on_check=metrics.provider_checked,
+        )
+        await stack.enter_async_context(_closing(statuses))
+        kinds = await _patiently(partial(_watchable, kube, settings.namespaces))
+        handlers.register_providers(registry, statuses, kinds)
+        watched = frozenset((IMAGE_COPIES, *(PLURALS[kind] for kind in kinds)))
         _log.info("started", version=__version__, installation=installation, namespaces=settings.namespaces or "all")
-        await _operate(registry, settings, vitals, reconciler)
+        await _operate(registry, settings, vitals, reconciler, watched)
         await reconciler.drain(_DRAIN_SECONDS)
         _log.info("stopped")
 
@@ -153,14 +166,20 @@ def _address_rules(settings: Settings, configuration: Configuration) -> AddressR
     return AddressRules(cluster_networks=settings.cluster_networks, api_servers=tuple(host for host in hosts if host))
 
 
-async def _operate(registry: kopf.OperatorRegistry, settings: Settings, vitals: Vitals, reconciler: Reconciler) -> None:
+async def _operate(
+    registry: kopf.OperatorRegistry,
+    settings: Settings,
+    vitals: Vitals,
+    reconciler: Reconciler,
+    watched: frozenset[str],
+) -> None:
     """Let kopf work until a signal says stop.
 
     kopf asks once which resources there are. An API server that has just started, or just got our CRDs, may answer
     without them, and kopf would wait for ever: so it is started anew until it watches.
     """
     stop = asyncio.Event()
-    while not (await _watch(registry, settings, vitals, reconciler, stop) or stop.is_set()):
+    while not (await _watch(registry, settings, vitals, reconciler, watched, stop) or stop.is_set()):
         _log.warning("the API server does not tell of our resources yet; asking again")
         await asyncio.sleep(_SCAN_PAUSE_SECONDS)
 
@@ -170,9 +189,10 @@ async def _watch(
     settings: Settings,
     vitals: Vitals,
     reconciler: Reconciler,
+    watched: frozenset[str],
     stop: asyncio.Event,
 ) -> bool:
-    """Run kopf; return False at once if it found nothing to watch."""
+    """Run kopf; return False at once if it did not find all that is to be watched."""
     ended, ready, insights = asyncio.Event(), asyncio.Event(), Insights()
     _on_signals(stop)
 
@@ -186,7 +206,7 @@ async def _watch(
 
     async def once_ready() -> None:
         await insights.ready_resources.wait()
-        if not insights.watched_resources:
+        if not watched <= {resource.plural for resource in insights.watched_resources}:
             ended.set()
             return
         vitals.watches.expect(_paths(insights.watched_resources, settings.namespaces))
@@ -209,7 +229,7 @@ async def _watch(
         vitals.watches.expect(None)
         for task in waiting:
             task.cancel()
-    return bool(insights.watched_resources)
+    return watched <= {resource.plural for resource in insights.watched_resources}
 
 
 def _on_signals(stop: asyncio.Event) -> None:
@@ -283,6 +303,22 @@ async def _check_crds(kube: KubeClient) -> None:
         raise CannotStart(
             f"these CRDs are not installed: {names}. Install them with: kubectl apply --server-side -f crds/"
         )
+
+
+async def _watchable(kube: KubeClient, namespaces: tuple[str, ...]) -> tuple[ProviderKind, ...]:
+    """Return the kinds of provider that we may watch. kopf would ask for ever for what it may not, and not be ready."""
+    kinds = []
+    for kind, plural in PLURALS.items():
+        places = namespaces if kind is ProviderKind.NAMESPACED and namespaces else (None,)
+        if all([await kube.may_list(plural, place) for place in places]):
+            kinds.append(kind)
+        else:
+            _log.warning(
+                "providers of this kind may not be listed, so they are checked only when a copy uses them; "
+                "grant list and watch, and start the operator anew",
+                kind=kind.value,
+            )
+    return tuple(kinds)
 
 
 async def _find_running(kube: KubeClient, reconciler: Reconciler, namespaces: tuple[str, ...]) -> None:

@@ -1,4 +1,6 @@
-"""What kopf calls: one timer per ImageCopy in flight, and a deletion. Nothing else in the operator knows kopf but app.
+"""What kopf calls: one timer per ImageCopy in flight, a deletion, and the events of providers.
+
+Nothing else in the operator knows kopf but app.
 
 kopf watches, starts and stops the timer as ``when`` says, and holds a finalizer as long as the timer runs. Everything
 else is ours: a handler returns None, never uses kopf's ``patch`` (a failed one ends a timer for good), and raises
@@ -7,7 +9,7 @@ only to choose the pause until the next tick, which costs no write.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, NoReturn
 
@@ -16,10 +18,11 @@ import structlog
 
 from imagecopy.api.base import GROUP, VERSION
 from imagecopy.api.imagecopy import DeletionPolicy
+from imagecopy.api.provider import PLURALS, ProviderKind
 from imagecopy.flow.view import in_flight
 from imagecopy.kube.client import IMAGE_COPIES
 from imagecopy.kube.objects import Snapshot, Unreadable
-from imagecopy.reconcile import Census, Memory, Reconciler, farewell
+from imagecopy.reconcile import Census, Memory, ProviderStatuses, Reconciler, farewell
 
 FINALIZER: Final = f"{GROUP}/finalizer"
 
@@ -85,6 +88,20 @@ def register(registry: kopf.OperatorRegistry, reconciler: Reconciler, census: Ce
         else:
             census.note(event["object"])
             reconciler.slots.wake(uid)
+
+
+def register_providers(
+    registry: kopf.OperatorRegistry, statuses: ProviderStatuses, kinds: Iterable[ProviderKind]
+) -> None:
+    """Register what hears of providers of these kinds. kopf writes nothing to them: no finalizer, no annotation."""
+    for kind in kinds:
+        _register_provider(registry, statuses, kind)
+
+
+def _register_provider(registry: kopf.OperatorRegistry, statuses: ProviderStatuses, kind: ProviderKind) -> None:
+    @kopf.on.event(GROUP, VERSION, PLURALS[kind], registry=registry, id=f"see-{PLURALS[kind]}")
+    async def see(event: kopf.RawEvent, **_: Any) -> None:
+        statuses.seen(kind, event["type"], event["object"])
 
 
 async def _step(work: _Step, body: Mapping[str, Any], memory: Memory) -> float | None:

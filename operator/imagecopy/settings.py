@@ -97,6 +97,10 @@ class Settings(BaseSettings):
     """Pause between two sweeps that look, with one list call per provider, whether the finished copies are still there,
     in seconds; 0 turns it off."""
 
+    provider_check_seconds: float = Field(default=300.0, ge=0, le=86400)
+    """Pause between two checks of a provider that copies use (one call for the quota), in seconds; 0: it is checked
+    only when it appears, changes or is broken. What is not used is not called."""
+
     calls_per_second: float = Field(default=10.0, ge=0.1, le=1000)
     """Budget of calls to the cloud, for each provider: keeps many copies together below the cloud's limit."""
 

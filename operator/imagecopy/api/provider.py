@@ -1,6 +1,7 @@
 """The provider resources: where copies are made and with whose credentials."""
 
 from enum import StrEnum
+from typing import Final
 
 from pydantic import ConfigDict, Field
 
@@ -16,6 +17,10 @@ class ProviderKind(StrEnum):
 
     CLUSTER = "ClusterImageProvider"
     NAMESPACED = "ImageProvider"
+
+
+PLURALS: Final = {ProviderKind.CLUSTER: "clusterimageproviders", ProviderKind.NAMESPACED: "imageproviders"}
+"""The resources of the two kinds."""
 
 
 class Cloud(StrEnum):

@@ -75,7 +75,20 @@ class ImsClient:
         Raises:
             Misconfigured: another project was named for this client.
         """
-        return (await self._session()).project_id
+        return (await self.session()).project_id
+
+    async def session(self) -> Session:
+        """Return what the login tells about the project, logging in where that was not done yet.
+
+        Raises:
+            Misconfigured: another project was named for this client.
+        """
+        session = await self._auth.session()
+        if self._project_id not in (None, session.project_id):
+            raise Misconfigured(
+                f"the login is for project {session.project_id}, but project {self._project_id} is wanted"
+            )
+        return session
 
     async def copy_image(self, source_image_id: str, request: CopyRequest) -> CopyAccepted:
         """Ask for a copy inside the region. NOT idempotent: two calls make two copies, even of one name.
@@ -247,16 +260,8 @@ class ImsClient:
                 raise classify(call, response.status_code, response.headers, response.content)
         return response
 
-    async def _session(self) -> Session:
-        session = await self._auth.session()
-        if self._project_id not in (None, session.project_id):
-            raise Misconfigured(
-                f"the login is for project {session.project_id}, but project {self._project_id} is wanted"
-            )
-        return session
-
     async def _base(self) -> str:
-        session = await self._session()
+        session = await self.session()
         if self._endpoint is not None:
             return self._endpoint
         if session.ims_endpoint is None:

@@ -4,7 +4,7 @@ Status is written by merge patch with ``metadata.resourceVersion`` in it, which 
 precondition: 409 means that somebody else wrote in between. Every call has a deadline, none is repeated here.
 
 Connection, TLS and login are those of ``kubernetes.aio``; its generated classes are left out, because the models behind
-them take 90 MiB of memory, and the five calls below need none.
+them take 90 MiB of memory, and the few calls below need none.
 """
 
 import contextlib
@@ -19,8 +19,9 @@ from kubernetes.aio.client.exceptions import ApiException
 
 from imagecopy.api.base import GROUP, VERSION
 from imagecopy.api.imagecopy import ImageCopyStatus
+from imagecopy.api.provider import PLURALS, ProviderKind, ProviderStatus
 from imagecopy.kube.errors import Conflict, KubeError, Missing, Refused, Unavailable
-from imagecopy.kube.objects import Snapshot, Unreadable, merge_patch
+from imagecopy.kube.objects import ProviderSnapshot, Snapshot, Unreadable, merge_patch
 
 FIELD_MANAGER: Final = "imagecopy-operator"
 IMAGE_COPIES: Final = "imagecopies"
@@ -99,13 +100,50 @@ class KubeClient:
             Conflict: it is not; nothing was written.
             KubeError: see :mod:`imagecopy.kube.errors`.
         """
-        body = {
-            "metadata": {"resourceVersion": known.resource_version},
-            "status": merge_patch(known.status.to_wire(), status.to_wire()),
-        }
         path = f"{_GROUP_PATH}/namespaces/{quote(known.namespace)}/{IMAGE_COPIES}/{quote(known.name)}/status"
+        wires = (known.status.to_wire(), status.to_wire())
+        return Snapshot.parse(await self._write_status(path, known.resource_version, *wires))
+
+    async def _write_status(
+        self, path: str, resource_version: str, before: Mapping[str, object], after: Mapping[str, object]
+    ) -> dict[str, Any]:
+        body = {"metadata": {"resourceVersion": resource_version}, "status": merge_patch(before, after)}
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
-        return Snapshot.parse(await self._send("PATCH", path, query, body, "application/merge-patch+json"))
+        return await self._send("PATCH", path, query, body, "application/merge-patch+json")
+
+    async def provider(self, kind: ProviderKind, namespace: str, name: str) -> ProviderSnapshot:
+        """Return a provider as it is now; ``namespace`` is empty for a ClusterImageProvider.
+
+        Raises:
+            KubeError: see :mod:`imagecopy.kube.errors`.
+            Unreadable: its status does not fit our model.
+        """
+        return ProviderSnapshot.parse(kind, await self.custom_object(PLURALS[kind], name, namespace or None))
+
+    async def write_provider_status(self, known: ProviderSnapshot, status: ProviderStatus) -> ProviderSnapshot:
+        """Turn the status that we know into ``status``, if the provider is still as we know it.
+
+        Raises:
+            Conflict: it is not; nothing was written.
+            KubeError: see :mod:`imagecopy.kube.errors`.
+        """
+        where = f"/namespaces/{quote(known.namespace)}" if known.namespace else ""
+        path = f"{_GROUP_PATH}{where}/{PLURALS[known.kind]}/{quote(known.name)}/status"
+        written = await self._write_status(path, known.resource_version, known.status.to_wire(), status.to_wire())
+        return ProviderSnapshot.parse(known.kind, written)
+
+    async def may_list(self, plural: str, namespace: str | None) -> bool:
+        """Tell whether we may list objects of our group, of one namespace or of all (or cluster-scoped ones).
+
+        Raises:
+            KubeError: see :mod:`imagecopy.kube.errors`.
+        """
+        where = "" if namespace is None else f"/namespaces/{quote(namespace)}"
+        try:
+            await self._send("GET", f"{_GROUP_PATH}{where}/{plural}", {"limit": "1"})
+        except Refused:
+            return False
+        return True
 
     async def custom_object(self, plural: str, name: str, namespace: str | None) -> dict[str, Any]:
         """Return an object of our API group; ``namespace`` is None for a cluster-scoped one.
@@ -145,6 +183,15 @@ class KubeClient:
         """
         found = await self._send("GET", f"/api/v1/namespaces/{quote(name)}")
         return str(found["metadata"]["uid"])
+
+    async def namespace_labels(self, name: str) -> dict[str, str]:
+        """Return the labels of a namespace.
+
+        Raises:
+            KubeError: see :mod:`imagecopy.kube.errors`.
+        """
+        found = await self._send("GET", f"/api/v1/namespaces/{quote(name)}")
+        return dict(found["metadata"].get("labels") or {})
 
     async def create_event(self, namespace: str, event: Mapping[str, object]) -> None:
         """Create a core/v1 Event.

@@ -1,4 +1,4 @@
-"""ImageCopy objects as the API server gives them, and the merge patch from one status to another."""
+"""Our objects as the API server gives them, and the merge patch from one status to another."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from imagecopy.api.imagecopy import RETRY_ANNOTATION, RETRY_MAX_LENGTH, ImageCopySpec, ImageCopyStatus
+from imagecopy.api.provider import ProviderKind, ProviderStatus
 from imagecopy.flow.view import is_resting
 
 
@@ -55,14 +56,66 @@ class Snapshot:
             raise Unreadable(fields) from exc
 
     @property
+    def kind(self) -> str:
+        """The kind of the object, for Events."""
+        return "ImageCopy"
+
+    @property
     def is_resting(self) -> bool:
         """Whether there is nothing to do until someone edits the object."""
         return is_resting(self.spec, self.status, self.generation, self.retry_requested_at)
 
     def is_newer_than(self, other: "Snapshot") -> bool:
-        """Compare resourceVersions, increasing integers by KEP-5504; where they are not, the watch is believed."""
-        ours, theirs = self.resource_version, other.resource_version
-        return int(ours) > int(theirs) if ours.isdecimal() and theirs.isdecimal() else True
+        """Compare resourceVersions; where they can't be, the watch is believed."""
+        return _is_newer(self.resource_version, other.resource_version)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSnapshot:
+    """One provider at one resourceVersion; ``namespace`` is empty for a ClusterImageProvider."""
+
+    kind: ProviderKind
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    generation: int
+    secret_namespace: str
+    status: ProviderStatus
+
+    @classmethod
+    def parse(cls, kind: ProviderKind, body: Mapping[str, Any]) -> "ProviderSnapshot":
+        """Read an object of the API server.
+
+        Raises:
+            Unreadable: its status does not fit our model.
+        """
+        meta = body["metadata"]
+        namespace = meta.get("namespace") or ""
+        secret = (body.get("spec") or {}).get("credentialsSecretRef") or {}
+        try:
+            status = ProviderStatus.model_validate(body.get("status") or {})
+        except ValidationError as exc:
+            raise Unreadable(str(exc)) from exc
+        return cls(
+            kind=kind,
+            namespace=namespace,
+            name=meta["name"],
+            uid=meta["uid"],
+            resource_version=meta["resourceVersion"],
+            generation=meta.get("generation", 0),
+            secret_namespace=namespace or secret.get("namespace") or "",
+            status=status,
+        )
+
+    def is_newer_than(self, other: "ProviderSnapshot") -> bool:
+        """Compare resourceVersions; where they can't be, the watch is believed."""
+        return _is_newer(self.resource_version, other.resource_version)
+
+
+def _is_newer(ours: str, theirs: str) -> bool:
+    """Compare resourceVersions, which are increasing integers by KEP-5504."""
+    return int(ours) > int(theirs) if ours.isdecimal() and theirs.isdecimal() else True
 
 
 def merge_patch(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, object]:

@@ -3,8 +3,9 @@
 from imagecopy.reconcile.census import Census
 from imagecopy.reconcile.cloud import Cloud
 from imagecopy.reconcile.farewell import farewell
+from imagecopy.reconcile.provider_status import ProviderStatuses
 from imagecopy.reconcile.providers import Providers
 from imagecopy.reconcile.sweep import Sweeper
 from imagecopy.reconcile.tick import Memory, Reconciler
 
-__all__ = ["Census", "Cloud", "Memory", "Providers", "Reconciler", "Sweeper", "farewell"]
+__all__ = ["Census", "Cloud", "Memory", "ProviderStatuses", "Providers", "Reconciler", "Sweeper", "farewell"]

@@ -32,7 +32,8 @@ from imagecopy.flow.steps import PostCopy, SetTags
 from imagecopy.flow.view import Need, View
 from imagecopy.reconcile import translate
 from imagecopy.reconcile.gate import Closed
-from imagecopy.reconcile.providers import Access, Unusable
+from imagecopy.reconcile.provider_objects import Unusable
+from imagecopy.reconcile.providers import Access
 
 Looked = NothingSeen | Trouble | PreflightSeen | TargetsSeen | TargetSeen | JobSeen
 """What looking can bring."""
@@ -84,7 +85,7 @@ class Cloud:
                     project = await access.client.project_id()
                     return astray(view, project) or Project(project, access.max_concurrent_copies)
                 except Closed as exc:
-                    return _closed(exc)
+                    return translate.closed(exc)
         except Unusable as exc:
             return exc.trouble
         except ims.ImsError as exc:
@@ -197,7 +198,7 @@ class Cloud:
             try:
                 turn = access.gate.enter(copying=copying)
             except Closed as exc:
-                raise Unusable(_closed(exc)) from None
+                raise Unusable(translate.closed(exc)) from None
             await asyncio.sleep(turn)
             try:
                 project = await access.client.project_id()
@@ -262,8 +263,3 @@ class Cloud:
             if seen.marker and seen.marker.owner == view.owner and (image.derived_from(source) or not told):
                 targets.append(seen)
         return tuple(targets)
-
-
-def _closed(closed: Closed) -> Trouble:
-    """Return the trouble of a gate that is closed: what closed it, and for how long."""
-    return replace(translate.trouble(closed.why, about_source=False), retry_after=closed.seconds)

@@ -1,8 +1,9 @@
 """Providers: from a providerRef to a client of that cloud, shared by all copies that use it.
 
-Provider and Secret are read again at most every few seconds, whoever asks, and never watched or listed. A client
-lives as long as neither changes; with it live its token and the breaker of its login. While the API server
-does not answer, the client that is there goes on serving.
+Provider and Secret are read again at most every few seconds, whoever asks; Secrets are never watched or listed. A
+client lives as long as neither changes; with it live its token and the breaker of its login. While the API server
+does not answer, the client that is there goes on serving. Whether a namespace may use a provider is decided before
+its Secret is read.
 """
 
 import asyncio
@@ -11,40 +12,46 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
-
-from pydantic import ValidationError
+from typing import Final, Protocol
 
 from imagecopy import ims
 from imagecopy.api.ambient import CLUSTER_ONLY, Ambient
 from imagecopy.api.imagecopy import ProviderRef
-from imagecopy.api.provider import ClusterImageProviderSpec, ImageProviderSpec, ProviderKind, SecretRef
+from imagecopy.api.provider import ClusterImageProviderSpec
 from imagecopy.flow.seen import Cause, Trouble
-from imagecopy.kube.client import KubeClient, Secret
-from imagecopy.kube.errors import KubeError, Missing, Refused
-from imagecopy.reconcile.credentials import BadSecret, read_login
+from imagecopy.kube.client import KubeClient
+from imagecopy.kube.errors import KubeError
+from imagecopy.reconcile.admission import Admission
 from imagecopy.reconcile.gate import Gate
+from imagecopy.reconcile.provider_clients import make_client
+from imagecopy.reconcile.provider_objects import (
+    Provider,
+    ProviderKey,
+    Unusable,
+    key_of,
+    read_provider,
+    read_secret,
+)
 
 CHECK_SECONDS: Final = 10.0
 """A provider and its Secret are looked at again after so long ..."""
 CHECK_BROKEN_SECONDS: Final = 2.0
 """... and after so long where they did not work."""
 
-PLURALS: Final = {ProviderKind.CLUSTER: "clusterimageproviders", ProviderKind.NAMESPACED: "imageproviders"}
-
 _log = logging.getLogger(__name__)
 
 
-class Unusable(Exception):
-    """The provider can't be used now; ``trouble`` says why."""
-
-    def __init__(self, trouble: Trouble) -> None:
-        super().__init__(trouble.message)
-        self.trouble = trouble
-
-
-_Key = tuple[ProviderKind, str, str]
 _Fingerprint = tuple[object, ...]
+
+
+class Listener(Protocol):
+    """Who hears what becomes of providers while copies use them. Both are called often, and must be quick."""
+
+    def used(self, key: ProviderKey) -> None:
+        """A copy asked for the provider."""
+
+    def changed(self, key: ProviderKey) -> None:
+        """Its client is another one, or it can (not) be used or logged in to any more."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,8 +60,10 @@ class _Lease:
 
     client: ims.ImsClient
     made_from: _Fingerprint
-    secret: str
+    where: str
     """Where its login is from, for people."""
+    secret_version: str
+    warnings: tuple[str, ...]
     max_concurrent_copies: int
     users: int = 0
     replaced: bool = False
@@ -69,29 +78,30 @@ class Access:
     max_concurrent_copies: int
 
 
+@dataclass(frozen=True, slots=True)
+class Inspection(Access):
+    """What a check of a provider gets, beside what a tick gets."""
+
+    made_from: _Fingerprint
+    """Another one after a change of provider or Secret."""
+    secret_version: str
+    warnings: tuple[str, ...]
+    """What is odd about the Secret."""
+
+
 @dataclass(slots=True)
 class _Entry:
     gate: Gate
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    provider: Provider | None = None
     lease: _Lease | None = None
     trouble: Trouble | None = None
+    """Why there is no provider, or no lease."""
+    read_at: float = 0.0
+    """When the provider is to be read again ..."""
     check_at: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Provider:
-    """A provider of either kind; ``secret`` says where its Secret is."""
-
-    kind: ProviderKind
-    named: str
-    spec: ClusterImageProviderSpec | ImageProviderSpec
-    secret: SecretRef
-    version: tuple[str, int]
-
-    @property
-    def where(self) -> str:
-        """The Secret, for people."""
-        return f"{self.secret.namespace}/{self.secret.name}"
+    """... and its Secret."""
+    login_refused: bool = False
 
 
 class Providers:
@@ -125,7 +135,9 @@ class Providers:
         self._ambient = ambient
         self._breakers = ims.Breakers()
         self._clock = clock
-        self._entries: dict[_Key, _Entry] = {}
+        self._admission = Admission(kube, clock)
+        self._entries: dict[ProviderKey, _Entry] = {}
+        self.listener: Listener | None = None
 
     async def aclose(self) -> None:
         """Close all clients."""
@@ -143,54 +155,155 @@ class Providers:
 
         A refused login, raised from within, comes out naming the Secret.
         """
-        key = (ref.kind, "" if ref.kind is ProviderKind.CLUSTER else namespace, ref.name)
+        key = key_of(namespace, ref)
         entry = self._entry(key)
-        lease = await self._lease(key, entry)
+        async with self._lent(key, entry, await self._lease(key, entry, namespace)) as lease:
+            yield Access(lease.client, entry.gate, lease.max_concurrent_copies)
+
+    @asynccontextmanager
+    async def inspect(self, key: ProviderKey) -> AsyncIterator[Inspection]:
+        """Lend the provider for a look at itself, on behalf of no namespace.
+
+        Raises:
+            Unusable: as for :meth:`access`.
+        """
+        entry = self._entry(key)
+        async with self._lent(key, entry, await self._lease(key, entry, None)) as lease:
+            yield Inspection(
+                lease.client,
+                entry.gate,
+                lease.max_concurrent_copies,
+                lease.made_from,
+                lease.secret_version,
+                lease.warnings,
+            )
+        entry.login_refused = False
+
+    def renew(self, key: ProviderKey) -> None:
+        """Look at the provider anew when it is asked for next: it is another one now."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            entry.read_at = 0.0
+
+    def version(self, key: ProviderKey) -> tuple[object, ...] | None:
+        """Return what the client that serves was made from, see :attr:`Inspection.made_from`; None: none serves."""
+        entry = self._entries.get(key)
+        return None if entry is None or entry.lease is None else entry.lease.made_from
+
+    async def drop(self, key: ProviderKey) -> None:
+        """Close the client of a provider that is gone."""
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            async with entry.lock:
+                entry.provider = None
+                await self._retire(entry)
+
+    @asynccontextmanager
+    async def _lent(self, key: ProviderKey, entry: _Entry, lease: _Lease) -> AsyncIterator[_Lease]:
         lease.users += 1
         try:
-            yield Access(lease.client, entry.gate, lease.max_concurrent_copies)
+            yield lease
         except ims.CredentialsInvalid as exc:
-            raise type(exc).like(exc, f"{exc.message} (the login is from Secret {lease.secret})") from exc
+            if not entry.login_refused:
+                entry.login_refused = True
+                self._changed(key)
+            raise type(exc).like(exc, f"{exc.message} (the login is from Secret {lease.where})") from exc
         finally:
             lease.users -= 1
             if lease.replaced and lease.users == 0:
                 await lease.client.aclose()
 
-    def _entry(self, key: _Key) -> _Entry:
+    def _changed(self, key: ProviderKey) -> None:
+        if self.listener is not None:
+            self.listener.changed(key)
+
+    def _entry(self, key: ProviderKey) -> _Entry:
         entry = self._entries.get(key)
         if entry is None:
             entry = self._entries[key] = _Entry(Gate(self._clock, self._calls_per_second))
         return entry
 
-    async def _lease(self, key: _Key, entry: _Entry) -> _Lease:
-        async with entry.lock:
-            if self._clock() >= entry.check_at:
-                await self._check(key, entry)
-        if entry.lease is None:
-            raise Unusable(entry.trouble or Trouble(Cause.PROVIDER_MISSING, "the provider was not looked at"))
-        return entry.lease
+    async def _lease(self, key: ProviderKey, entry: _Entry, namespace: str | None) -> _Lease:
+        """Return what serves, for a namespace that may use it; None: on behalf of none.
 
-    async def _check(self, key: _Key, entry: _Entry) -> None:
-        """Look at provider and Secret, and renew the client if they changed."""
+        Raises:
+            Unusable: nothing does.
+        """
+        while True:
+            async with entry.lock:
+                provider = await self._current(key, entry)
+            if namespace is not None and isinstance(provider.spec, ClusterImageProviderSpec):
+                allowed = provider.spec.allowed_namespaces
+                if refusal := await self._admission.refusal(provider.named, allowed, namespace):
+                    raise Unusable(refusal)
+            if namespace is not None and self.listener is not None:
+                self.listener.used(key)
+            async with entry.lock:
+                if entry.provider is not provider:
+                    continue  # it changed in the meantime, maybe in whom it allows
+                if self._clock() >= entry.check_at:
+                    await self._check(key, entry, provider)
+                if entry.lease is None:
+                    raise Unusable(entry.trouble or Trouble(Cause.PROVIDER_MISSING, "the provider was not looked at"))
+                return entry.lease
+
+    async def _current(self, key: ProviderKey, entry: _Entry) -> Provider:
+        """Return the provider as it is, read anew where that is due."""
+        if self._clock() >= entry.read_at:
+            try:
+                provider = await read_provider(self._kube, key)
+            except Unusable as exc:
+                entry.provider = None
+                await self._broken(key, entry, exc.trouble)
+            except KubeError as exc:
+                self._not_answered(key, entry, exc)
+            else:
+                if entry.provider is None or entry.provider.version != provider.version:
+                    entry.provider, entry.check_at = provider, 0.0
+                entry.read_at = self._clock() + CHECK_SECONDS
+        if entry.provider is None:
+            raise Unusable(entry.trouble or Trouble(Cause.PROVIDER_MISSING, "the provider was not looked at"))
+        return entry.provider
+
+    async def _check(self, key: ProviderKey, entry: _Entry, provider: Provider) -> None:
+        """Look at the Secret, and renew the client if anything changed."""
         try:
-            provider = await self._provider(key)
-            secret = await self._secret(provider)
+            secret = await read_secret(self._kube, provider)
             made_from = (*provider.version, secret.uid, secret.resource_version)
             if entry.lease is None or entry.lease.made_from != made_from:
-                client = self._make(provider, secret)
+                made = make_client(provider, secret, self._wire, ambient=self._ambient, breakers=self._breakers)
                 await self._retire(entry)
-                entry.lease = _Lease(client, made_from, provider.where, provider.spec.max_concurrent_copies)
+                entry.lease = _Lease(
+                    made.client,
+                    made_from,
+                    provider.where,
+                    f"{secret.uid}/{secret.resource_version}",
+                    made.warnings,
+                    provider.spec.max_concurrent_copies,
+                )
+                entry.login_refused = False
+                self._changed(key)
         except Unusable as exc:
-            await self._retire(entry)
-            entry.trouble = exc.trouble
-            entry.check_at = self._clock() + CHECK_BROKEN_SECONDS
+            await self._broken(key, entry, exc.trouble)
         except KubeError as exc:
-            _log.warning("provider %s can't be looked at: %s", key[2], exc)
-            entry.trouble = Trouble(Cause.TRANSIENT, "the Kubernetes API does not answer")
-            entry.check_at = self._clock() + CHECK_BROKEN_SECONDS
+            self._not_answered(key, entry, exc)
         else:
             entry.trouble = None
             entry.check_at = self._clock() + CHECK_SECONDS
+
+    async def _broken(self, key: ProviderKey, entry: _Entry, trouble: Trouble) -> None:
+        """Nothing can serve until provider or Secret change."""
+        await self._retire(entry)
+        if entry.trouble != trouble:
+            entry.trouble = trouble
+            self._changed(key)
+        entry.read_at = entry.check_at = self._clock() + CHECK_BROKEN_SECONDS
+
+    def _not_answered(self, key: ProviderKey, entry: _Entry, exc: KubeError) -> None:
+        """What is there goes on serving."""
+        _log.warning("%s can't be looked at: %s", key, exc)
+        entry.trouble = Trouble(Cause.TRANSIENT, "the Kubernetes API does not answer")
+        entry.read_at = entry.check_at = self._clock() + CHECK_BROKEN_SECONDS
 
     async def _retire(self, entry: _Entry) -> None:
         lease, entry.lease = entry.lease, None
@@ -198,69 +311,3 @@ class Providers:
             lease.replaced = True
             if lease.users == 0:
                 await lease.client.aclose()
-
-    async def _provider(self, key: _Key) -> _Provider:
-        kind, namespace, name = key
-        named = f"{kind.value} {namespace}/{name}" if namespace else f"{kind.value} {name}"
-        try:
-            found = await self._kube.custom_object(PLURALS[kind], name, namespace or None)
-        except Missing:
-            hint = f"create it, or name another one in a new ImageCopy's spec.providerRef (kubectl get {PLURALS[kind]})"
-            raise Unusable(Trouble(Cause.PROVIDER_MISSING, f"{named} does not exist: {hint}")) from None
-        except Refused as exc:
-            raise Unusable(Trouble(Cause.PROVIDER_INVALID, f"the operator may not read {named}: {exc}")) from None
-        meta = found["metadata"]
-        try:
-            if kind is ProviderKind.CLUSTER:
-                spec = ClusterImageProviderSpec.model_validate(found.get("spec") or {})
-                secret = spec.credentials_secret_ref
-                return _Provider(kind, named, spec, secret, (meta["uid"], meta["generation"]))
-            local = ImageProviderSpec.model_validate(found.get("spec") or {})
-            secret = SecretRef(name=local.credentials_secret_ref.name, namespace=namespace)
-            return _Provider(kind, named, local, secret, (meta["uid"], meta["generation"]))
-        except ValidationError as exc:
-            wrong = exc.errors()[0]
-            words = f"{named} can't be read: {'.'.join(map(str, ('spec', *wrong['loc'])))}: {wrong['msg']}"
-            raise Unusable(Trouble(Cause.PROVIDER_INVALID, words)) from None
-
-    async def _secret(self, provider: _Provider) -> Secret:
-        where = provider.where
-        try:
-            return await self._kube.secret(provider.secret.namespace, provider.secret.name)
-        except Missing:
-            words = f"Secret {where} does not exist, {provider.named} needs it: create it with the cloud's login"
-            raise Unusable(Trouble(Cause.PROVIDER_MISSING, words)) from None
-        except Refused as exc:
-            raise Unusable(
-                Trouble(Cause.PROVIDER_INVALID, f"the operator may not read Secret {where}: {exc}")
-            ) from None
-
-    def _make(self, provider: _Provider, secret: Secret) -> ims.ImsClient:
-        spec = provider.spec
-        where = provider.where
-        given = spec.endpoints
-        try:
-            known = ims.cloud_endpoints(spec.cloud.value, spec.region) if spec.cloud and spec.region else None
-            iam = (given.iam if given else None) or (known.iam if known else None)
-            if iam is None:
-                raise BadSecret(f"{provider.named} needs cloud and region, or endpoints.iam")
-            login = read_login(
-                where,
-                secret.data,
-                project_id=spec.project_id,
-                region=spec.region,
-                kind=provider.kind,
-                ambient=self._ambient,
-            )
-            for warning in login.warnings:
-                _log.warning("%s", warning)
-            auth = ims.auth_for(login.credentials, iam, self._wire, region=spec.region, breakers=self._breakers)
-            return ims.ImsClient(
-                auth,
-                self._wire,
-                ims_endpoint=(given.ims if given else None) or (known.ims if known else None),
-                project_id=spec.project_id,
-            )
-        except (BadSecret, ims.ImsError, ValueError) as exc:
-            words = exc.message if isinstance(exc, ims.ImsError) else str(exc)
-            raise Unusable(Trouble(Cause.PROVIDER_INVALID, words)) from None

@@ -8,6 +8,7 @@ slot is freed for it. After a restart the slots in use are known from the status
 import asyncio
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -34,10 +35,16 @@ class Slots:
         self._waiting: dict[str, _Waiting] = {}
         self._queues: defaultdict[str, list[tuple[Place, str]]] = defaultdict(list)
         self._limits: dict[str, int] = {}
+        self.on_change: Callable[[str], None] | None = None
+        """Told of each project whose number of jobs changed; must be quick."""
 
     def used(self, project: str) -> int:
         """Return how many jobs run at a project, as far as we know."""
         return self._used[project] + (self._used[UNKNOWN_PROJECT] if project != UNKNOWN_PROJECT else 0)
+
+    def running(self, project: str) -> int:
+        """Return how many jobs run at a project for certain."""
+        return self._used[project]
 
     def waiting(self, project: str) -> int:
         """Return how many wait for a slot of a project."""
@@ -60,7 +67,7 @@ class Slots:
         self._leave(uid)
         self._give_back(uid)
         self._project_of[uid] = project
-        self._used[project] += 1
+        self._count(project, 1)
 
     def take(self, uid: str, project: str, limit: int, place: Place) -> bool:
         """Take a slot if one is free and no older object waits for it; else stand in the queue."""
@@ -107,6 +114,11 @@ class Slots:
         for uid in [uid for uid, project in self._project_of.items() if project == UNKNOWN_PROJECT]:
             self.release(uid)
 
+    def _count(self, project: str, change: int) -> None:
+        self._used[project] += change
+        if self.on_change is not None:
+            self.on_change(project)
+
     def _leave(self, uid: str) -> str | None:
         waiting = self._waiting.pop(uid, None)
         if waiting is None:
@@ -119,7 +131,7 @@ class Slots:
     def _give_back(self, uid: str) -> str | None:
         project = self._project_of.pop(uid, None)
         if project is not None:
-            self._used[project] -= 1
+            self._count(project, -1)
         return project
 
     def _call_next(self, project: str) -> None:

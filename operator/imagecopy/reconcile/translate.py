@@ -1,10 +1,12 @@
 """From the cloud's words to the state machine's: replies and errors of :mod:`imagecopy.ims` as things seen."""
 
+from dataclasses import replace
 from typing import Final
 
 from imagecopy import ims
 from imagecopy.flow.marker import Marker
 from imagecopy.flow.seen import Cause, ImageSeen, ImageState, JobSeen, JobState, Trouble
+from imagecopy.reconcile.gate import Closed
 
 _CAUSES: Final[tuple[tuple[type[ims.ImsError], Cause], ...]] = (
     (ims.Unreachable, Cause.UNREACHABLE),
@@ -51,6 +53,11 @@ def trouble(error: ims.ImsError, *, about_source: bool) -> Trouble:
         request_id=error.request_id,
         retry_after=error.retry_after,
     )
+
+
+def closed(gate: Closed) -> Trouble:
+    """Return the trouble of a gate that is closed: what closed it, and for how long."""
+    return replace(trouble(gate.why, about_source=False), retry_after=gate.seconds)
 
 
 def image(found: ims.Image) -> ImageSeen:

@@ -172,20 +172,17 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """With a healthy cloud, any state comes to rest, at the deadline at the latest, wherever the provider leads.
 
-        A deletion, and new tags of a finished copy, wait until it leads back.
+        What has no deadline (a deletion, new tags of a finished copy, a retry before its attempt) waits until it leads
+        back.
         """
         world, process = self.world, self.processes[0]
         world.source = ImageState.ACTIVE
-        if world.deleting or is_true(world.stored.status, ConditionType.READY):
-            world.project = world.stored.status.project_id or world.project
         process.known = world.stored
-        for _ in range(3000):  # a clock that was set back and a provider that leads astray make looks frequent
-            again = world.tick(process, Plan())
-            self.there_is_one_copy_at_most()
-            self.the_conditions_agree()
-            if world.gone or (again is None and process.known is world.stored):
-                break
-            world.now += timedelta(seconds=again or 1.0)
+        self._come_to_rest(process)
+        status = world.stored.status
+        if world.deleting or is_true(status, ConditionType.READY) or status.start_time is None:
+            world.project = status.project_id or world.project
+            self._come_to_rest(process)
         self.what_is_deleted_leaves_nothing_behind()
         status = world.stored.status
         if world.deleting:
@@ -196,6 +193,16 @@ class Machine(RuleBasedStateMachine):
             named = [copy for copy in world.copies if copy.image_id == status.image_id]
             assert named
             assert named[0].ended(world.now)
+
+    def _come_to_rest(self, process: Process) -> None:
+        world = self.world
+        for _ in range(3000):  # a clock that was set back and a provider that leads astray make looks frequent
+            again = world.tick(process, Plan())
+            self.there_is_one_copy_at_most()
+            self.the_conditions_agree()
+            if world.gone or (again is None and process.known is world.stored):
+                break
+            world.now += timedelta(seconds=again or 1.0)
 
 
 TestDecide = Machine.TestCase

@@ -9,11 +9,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
 
+from imagecopy.api.provider import ProviderKind, ProviderStatus
 from imagecopy.flow.steps import Event, EventType
 from imagecopy.kube import events
 from imagecopy.kube.client import KubeClient
 from imagecopy.kube.errors import Conflict, KubeError, Missing, Refused, Unavailable
-from imagecopy.kube.objects import Snapshot
+from imagecopy.kube.objects import ProviderSnapshot, Snapshot
 from unit.flow.builders import new, then, trouble
 from unit.reconcile.builders import body
 
@@ -184,3 +185,72 @@ async def test_an_event_that_is_refused_does_no_harm(kube: KubeClient, server: A
     server.says({"message": "no"}, status)
     await events.post(kube, SNAPSHOT, Event(EventType.NORMAL, "Submitted", "words"))
     assert len(server.calls) == 1
+
+
+PROVIDER = {
+    "metadata": {"name": "default", "uid": "u-1", "resourceVersion": "7", "generation": 2},
+    "spec": {"credentialsSecretRef": {"name": "login", "namespace": "ops"}},
+    "status": {"observedGeneration": -1},
+}
+
+
+async def test_the_status_of_a_provider_is_written_under_the_version_it_was_decided_on(
+    kube: KubeClient, server: ApiServer
+) -> None:
+    server.says(PROVIDER)
+    known = await kube.provider(ProviderKind.CLUSTER, "", "default")
+    assert (known.secret_namespace, known.generation, known.status) == ("ops", 2, ProviderStatus())
+    await kube.write_provider_status(known, ProviderStatus(observed_generation=2, running_copies=1))
+    request, sent = server.calls[-1]
+    assert (request.method, request.path) == ("PATCH", f"{BASE}/clusterimageproviders/default/status")
+    assert sent == {
+        "metadata": {"resourceVersion": "7"},
+        "status": {"observedGeneration": 2, "runningCopies": 1},
+    }
+
+
+async def test_a_namespaced_provider_is_read_and_written_in_its_namespace(kube: KubeClient, server: ApiServer) -> None:
+    server.says({**PROVIDER, "metadata": {**PROVIDER["metadata"], "namespace": "team-a"}})  # type: ignore[dict-item]
+    known = await kube.provider(ProviderKind.NAMESPACED, "team-a", "default")
+    assert known.secret_namespace == "team-a"
+    await kube.write_provider_status(known, ProviderStatus(observed_generation=2))
+    paths = [request.path for request, _ in server.calls]
+    assert paths == [f"{BASE}/namespaces/team-a/imageproviders/default{end}" for end in ("", "/status")]
+
+
+async def test_whether_something_may_be_listed_is_asked_with_one_object(kube: KubeClient, server: ApiServer) -> None:
+    server.says({"items": []})
+    assert await kube.may_list("imageproviders", "team-a")
+    assert server.calls[-1][0].path_qs == f"{BASE}/namespaces/team-a/imageproviders?limit=1"
+    server.says({"message": "forbidden"}, 403)
+    assert not await kube.may_list("clusterimageproviders", None)
+    assert server.calls[-1][0].path_qs == f"{BASE}/clusterimageproviders?limit=1"
+    server.says({"message": "down"}, 503)
+    with pytest.raises(Unavailable):
+        await kube.may_list("clusterimageproviders", None)
+
+
+async def test_labels_of_a_namespace(kube: KubeClient, server: ApiServer) -> None:
+    server.says({"metadata": {"name": "team-a", "labels": {"images": "golden"}}})
+    assert await kube.namespace_labels("team-a") == {"images": "golden"}
+    server.says({"metadata": {"name": "team-a"}})
+    assert await kube.namespace_labels("team-a") == {}
+
+
+async def test_an_event_about_a_cluster_scoped_object_is_told_in_namespace_default(
+    kube: KubeClient, server: ApiServer
+) -> None:
+    about = ProviderSnapshot.parse(ProviderKind.CLUSTER, PROVIDER)
+    event = Event(EventType.WARNING, "SecretUnusual", "words")
+    await events.post(kube, about, event, once="7")
+    server.says({"message": "already exists"}, 409)
+    await events.post(kube, about, event, once="7")
+    await events.post(kube, about, event, once="8")
+    names = [sent["metadata"]["name"] for _, sent in server.calls]
+    assert names[0] == names[1] != names[2]
+    request, sent = server.calls[0]
+    assert request.path == "/api/v1/namespaces/default/events"
+    assert sent["involvedObject"] == {
+        "apiVersion": "imagecopy.io/v1alpha1", "kind": "ClusterImageProvider", "name": "default", "uid": "u-1",
+        "resourceVersion": "7",
+    }  # fmt: skip

@@ -31,7 +31,8 @@ from imagecopy.flow.steps import PostCopy, SetTags
 from imagecopy.flow.view import Need
 from imagecopy.reconcile.cloud import Cloud
 from imagecopy.reconcile.gate import Gate
-from imagecopy.reconcile.providers import Access, Unusable
+from imagecopy.reconcile.provider_objects import Unusable
+from imagecopy.reconcile.providers import Access
 from unit.flow.builders import (
     FOREIGN,
     JOB,

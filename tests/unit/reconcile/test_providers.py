@@ -8,13 +8,16 @@ from typing import Any
 import httpx
 import pytest
 
+from imagecopy import ims
 from imagecopy.api.imagecopy import ProviderRef
 from imagecopy.api.provider import ProviderKind
 from imagecopy.flow.seen import Cause, Trouble
-from imagecopy.ims import Allowlist, ImsClient
+from imagecopy.ims import Allowlist, CredentialsInvalid, ImsClient, ssl_context
 from imagecopy.kube.client import Secret
 from imagecopy.kube.errors import KubeError, Refused, Unavailable
-from imagecopy.reconcile.providers import CHECK_BROKEN_SECONDS, CHECK_SECONDS, Providers, Unusable
+from imagecopy.reconcile.provider_objects import ProviderKey, Unusable
+from imagecopy.reconcile.providers import CHECK_BROKEN_SECONDS, CHECK_SECONDS, Providers
+from unit.ims.sockets import own_certificate
 from unit.reconcile.builders import Clock, FakeKube
 
 PASSWORD = "correct-horse-battery"
@@ -277,3 +280,100 @@ async def test_closing_closes_every_client(kube: FakeKube, clock: Clock) -> None
     client = await use(providers)
     await providers.aclose()
     assert is_closed(client)
+
+
+class _Listener:
+    def __init__(self) -> None:
+        self.uses: list[str] = []
+        self.changes: list[str] = []
+
+    def used(self, key: ProviderKey) -> None:
+        self.uses.append(str(key))
+
+    def changed(self, key: ProviderKey) -> None:
+        self.changes.append(str(key))
+
+
+KEY = ProviderKey(ProviderKind.CLUSTER, "", "default")
+
+
+async def test_uses_and_changes_are_told(providers: Providers, kube: FakeKube, clock: Clock) -> None:
+    providers.listener = listener = _Listener()
+    await use(providers)
+    await use(providers)
+    assert (len(listener.uses), listener.changes) == (2, ["ClusterImageProvider default"])
+    kube.secrets[SECRET_KEY] = secret("2")
+    clock.seconds += CHECK_SECONDS
+    await use(providers)
+    assert len(listener.changes) == 2
+    del kube.secrets[SECRET_KEY]
+    for _ in range(3):
+        clock.seconds += CHECK_SECONDS
+        await trouble(providers)
+    assert len(listener.changes) == 3, "the same trouble is no change"
+
+
+async def test_a_refused_login_is_told_once_and_names_the_secret(providers: Providers) -> None:
+    providers.listener = listener = _Listener()
+    await use(providers)
+    for _ in range(3):
+        with pytest.raises(CredentialsInvalid, match=r"the login is from Secret imagecopy-system/otc"):
+            async with providers.access("team-a", CLUSTER):
+                raise CredentialsInvalid("wrong password")
+    assert len(listener.changes) == 2
+
+
+async def test_a_look_at_the_provider_itself_shares_the_client_of_the_copies(
+    providers: Providers, kube: FakeKube
+) -> None:
+    providers.listener = listener = _Listener()
+    client = await use(providers)
+    async with providers.inspect(KEY) as found:
+        assert found.client is client
+        assert found.secret_version == "s-1/1"
+        assert found.made_from == providers.version(KEY)
+    assert len(listener.uses) == 1
+
+
+async def test_what_is_odd_about_a_secret_is_kept_with_its_client(providers: Providers, kube: FakeKube) -> None:
+    kube.secrets[SECRET_KEY] = secret(password=f"{PASSWORD}\n")
+    async with providers.inspect(KEY) as found:
+        [warning] = found.warnings
+    assert "password" in warning
+    assert PASSWORD not in warning
+
+
+async def test_one_that_is_gone_is_closed(providers: Providers) -> None:
+    client = await use(providers)
+    await providers.drop(KEY)
+    assert is_closed(client)
+    assert providers.version(KEY) is None
+
+
+async def test_a_ca_bundle_is_trusted_by_login_and_image_service_alike(
+    providers: Providers, kube: FakeKube, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login_trusts: list[object] = []
+    real = ims.auth_for
+
+    def auth_for(credentials: ims.Credentials, iam: str, wire: ims.Wire, **options: Any) -> ims.ImsAuth:
+        login_trusts.append(wire.context)
+        return real(credentials, iam, wire, **options)
+
+    monkeypatch.setattr(ims, "auth_for", auth_for)
+    _, bundle = own_certificate()
+    _, another = own_certificate()
+    kube.others[CLUSTER_KEY] = provider(caBundle=bundle)
+    client = await use(providers)
+    assert client._wire.context is ssl_context(bundle)
+    kube.others[CLUSTER_KEY] = provider(2, caBundle=another)
+    clock.seconds += CHECK_SECONDS
+    assert (await use(providers))._wire.context is ssl_context(another)
+    assert login_trusts == [ssl_context(bundle), ssl_context(another)]
+
+
+async def test_a_ca_bundle_that_can_not_be_read_is_named(providers: Providers, kube: FakeKube) -> None:
+    kube.others[CLUSTER_KEY] = provider(caBundle="-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
+    told = await trouble(providers)
+    assert told.cause is Cause.PROVIDER_INVALID
+    assert told.message.startswith("spec.caBundle of ClusterImageProvider default: the CA bundle can't be read")

@@ -1,0 +1,133 @@
+"""How the state of a provider is told: Ready says whether its login works, and Reconciling that it is looked at again.
+
+Never Stalled: a Secret that some other tool brings a moment later mends it, and nobody has to ask for another look.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from imagecopy.api.base import as_utc
+from imagecopy.api.conditions import ConditionStatus, ConditionType, ProviderCondition, ProviderReason
+from imagecopy.api.provider import ImagesUsed, ProviderStatus
+from imagecopy.flow.outcome import clip
+from imagecopy.flow.pacing import growing
+from imagecopy.flow.seen import Cause, Trouble
+
+_REASONS: Final = {
+    Cause.PROVIDER_MISSING: ProviderReason.WAITING_FOR_SECRET,
+    Cause.PROVIDER_INVALID: ProviderReason.INVALID_CONFIGURATION,
+    Cause.CREDENTIALS: ProviderReason.CREDENTIALS_INVALID,
+    Cause.PERMISSION: ProviderReason.PERMISSION_DENIED,
+    Cause.THROTTLED: ProviderReason.THROTTLED,
+}
+_PASSES: Final = (ProviderReason.THROTTLED, ProviderReason.TRANSIENT_ERROR)
+_LOOK_SECONDS: Final = (5.0, 60.0)
+_CALL_SECONDS: Final = (5.0, 300.0)
+_TEXT_LIMIT: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class LoginWorks:
+    """What a check found: the project, and the quota of images or why it can't be told."""
+
+    project_id: str
+    project_name: str | None = None
+    images: ImagesUsed | None = None
+    note: str | None = None
+
+    @property
+    def words(self) -> str:
+        """The same, for people."""
+        project = f"{self.project_name} ({self.project_id})" if self.project_name else self.project_id
+        return f"the login works, in project {project}{f'; {self.note}' if self.note else ''}"
+
+
+Finding = LoginWorks | Trouble
+"""What a check of a provider brings."""
+
+
+def reason_of(trouble: Trouble) -> ProviderReason:
+    """Return the reason that stands for a trouble."""
+    return _REASONS.get(trouble.cause, ProviderReason.TRANSIENT_ERROR)
+
+
+def is_ready(status: ProviderStatus, generation: int) -> bool:
+    """Tell whether this spec of the provider was found to work."""
+    ready = _condition(status, ConditionType.READY)
+    return status.observed_generation == generation and ready is not None and ready.status is ConditionStatus.TRUE
+
+
+def tell(status: ProviderStatus, generation: int, finding: Finding, now: datetime, *, again: bool) -> ProviderStatus:
+    """Return the status after a check. It differs from ``status`` only where there is something new to tell.
+
+    ``again``: whether the check before found trouble as well. What may pass is told when it was found twice.
+    """
+    if isinstance(finding, LoginWorks):
+        return _told(
+            status,
+            generation,
+            now,
+            (ConditionStatus.TRUE, ProviderReason.AVAILABLE, finding.words),
+            project_id=finding.project_id[:_TEXT_LIMIT],
+            project_name=finding.project_name[:_TEXT_LIMIT] if finding.project_name else None,
+            images=finding.images,
+        )
+    reason = reason_of(finding)
+    passes = reason in _PASSES
+    if passes and not again and is_ready(status, generation):
+        return status
+    known = passes and status.observed_generation == generation
+    gone = {} if known else dict.fromkeys(("project_id", "project_name", "images", "running_copies"))
+    return _told(status, generation, now, (ConditionStatus.FALSE, reason, finding.words), **gone)
+
+
+def counted(status: ProviderStatus, running: int) -> ProviderStatus:
+    """Return the status with the number of copies that run in its project."""
+    return status if status.project_id is None else status.model_copy(update={"running_copies": running})
+
+
+def pause(lasted: float) -> float:
+    """Return the seconds until a broken provider and its Secret are read again; ``lasted``: since it is broken."""
+    return growing(lasted, *_LOOK_SECONDS)
+
+
+def call_pause(trouble: Trouble, lasted: float) -> float:
+    """Return the seconds until the cloud may be called again for a broken provider of which nothing changed."""
+    if trouble.cause is Cause.CREDENTIALS and trouble.retry_after is not None:
+        return trouble.retry_after
+    return max(growing(lasted, *_CALL_SECONDS), trouble.retry_after or 0.0)
+
+
+def _condition(status: ProviderStatus, kind: ConditionType) -> ProviderCondition | None:
+    return next((c for c in status.conditions if c.type is kind), None)
+
+
+def _told(
+    status: ProviderStatus,
+    generation: int,
+    now: datetime,
+    ready: tuple[ConditionStatus, ProviderReason, str],
+    **fields: object,
+) -> ProviderStatus:
+    word, reason, message = ready
+    said = [(ConditionType.READY, word)]
+    if word is not ConditionStatus.TRUE:
+        said.append((ConditionType.RECONCILING, ConditionStatus.TRUE))
+    conditions = []
+    for kind, value in said:
+        before = _condition(status, kind)
+        kept = before is not None and before.status is value
+        conditions.append(
+            ProviderCondition(
+                type=kind,
+                status=value,
+                reason=reason,
+                message=clip(message),
+                last_transition_time=before.last_transition_time if before is not None and kept else as_utc(now),
+                observed_generation=generation,
+            )
+        )
+    return status.model_copy(
+        update={"observed_generation": generation, "conditions": tuple(conditions), **fields},
+    )
