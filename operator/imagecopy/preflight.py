@@ -7,11 +7,11 @@ from typing import Final
 
 from imagecopy import settings
 from imagecopy.api.base import GROUP
+from imagecopy.api.provider import PLURALS
 from imagecopy.handlers import FINALIZER
 from imagecopy.kube import connection
 from imagecopy.kube.client import IMAGE_COPIES, KubeClient
 from imagecopy.kube.errors import KubeError, Missing
-from imagecopy.reconcile.providers import PLURALS
 
 _POLL_SECONDS: Final = 1.0
 _NAMED: Final = 20

@@ -141,6 +141,7 @@ def test_everything_reaches_the_operator() -> None:
         "IMAGECOPY_MAX_POLL_SECONDS": "60",
         "IMAGECOPY_SETTLE_SECONDS": "600",
         "IMAGECOPY_SWEEP_SECONDS": "0",
+        "IMAGECOPY_PROVIDER_CHECK_SECONDS": "600",
         "IMAGECOPY_IDENTITY_TOKEN_FILE": "/var/run/secrets/imagecopy.io/identity/token",
         "HTTP_PROXY": "http://proxy.example.com:3128",
         "HTTPS_PROXY": "http://proxy.example.com:3128",

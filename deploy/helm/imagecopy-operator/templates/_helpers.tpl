@@ -143,6 +143,7 @@ securityContext:
   (list "IMAGECOPY_MAX_POLL_SECONDS" $settings.maxPollSeconds)
   (list "IMAGECOPY_SETTLE_SECONDS" $settings.settleSeconds)
   (list "IMAGECOPY_SWEEP_SECONDS" $settings.sweepSeconds)
+  (list "IMAGECOPY_PROVIDER_CHECK_SECONDS" $settings.providerCheckSeconds)
 }}
 {{- range $numbers }}
 {{- if not (kindIs "invalid" (last .)) }}
