@@ -148,3 +148,52 @@ def test_install_yaml_is_applied_twice_without_a_change(api: Api) -> None:
     plane.kubectl(*apply)
     assert _versions(api) == before
     assert plane.kubectl("diff", "--server-side", "-f", kustomize.INSTALL, check=False).stdout == ""
+
+
+def _without(schema: dict[str, Any], *fields: str) -> dict[str, Any]:
+    """Return a CRD that does not know these fields of status yet."""
+    older: dict[str, Any] = yaml.safe_load(yaml.safe_dump(schema))
+    for field in fields:
+        del older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"][field]
+    return older
+
+
+def test_stored_objects_outlive_an_upgrade_and_a_downgrade_of_the_crds(api: Api) -> None:
+    plane = api.plane
+    newer = yaml.safe_load((chart.ROOT / "crds" / "imagecopy.io_imagecopies.yaml").read_text())
+    older = _without(newer, "projectID")
+
+    def install(crd: dict[str, Any]) -> None:
+        plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input=yaml.safe_dump(crd))
+
+    def stored() -> dict[str, Any]:
+        found = api.get(copy.path)
+        return {"uid": found["metadata"]["uid"], "spec": found["spec"], **found["status"]}
+
+    copy = Copy(api, "default", "in-flight")
+    attempt = {"number": 1, "token": "0123456789abcdef", "postedAt": "2026-09-01T12:00:00Z", "jobID": "a" * 32}
+    manifest = {"apiVersion": "imagecopy.io/v1alpha1", "kind": "ImageCopy", "metadata": {"name": copy.name}}
+    install(older)
+    wait_for(lambda: not _accepts_project(api), "the older CRD is served", 30)
+    api.create(copy.path.rpartition("/")[0], manifest | {"spec": {"source": {"imageID": _SOURCE}}})
+    api.patch(f"{copy.path}/status", {"status": {"phase": "Copying", "jobID": "a" * 32, "attempt": attempt}})
+    before = stored()
+    assert "projectID" not in before
+
+    install(newer)
+    wait_for(lambda: _accepts_project(api), "the newer CRD is served", 30)
+    assert stored() == before
+    api.patch(f"{copy.path}/status", {"status": {"projectID": "b" * 32}})
+    assert stored() == before | {"projectID": "b" * 32}
+
+    install(older)
+    wait_for(lambda: not _accepts_project(api), "the older CRD is served again", 30)
+    assert stored() == before
+    install(newer)
+    copy.delete()
+
+
+def _accepts_project(api: Api) -> bool:
+    """Ask the API server's own documentation whether it knows the field."""
+    shown = api.plane.kubectl("explain", "imagecopy.status.projectID", check=False)
+    return shown.returncode == 0
