@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds the image with docker, podman or buildah, whichever works here. Options go on to the builder.
 #   IMAGE    name and tag (default: that of the chart)
-#   BUILDER  docker, podman or buildah (default: the first that works)
+#   BUILDER  docker, podman or buildah (default: the first that works); within a container, buildah and podman may need
+#            BUILDAH_ISOLATION=chroot
 # Two builds of one commit with the same bases agree: all times are those of the commit (SOURCE_DATE_EPOCH).
 set -eu
 cd "$(dirname "$0")/../.."
