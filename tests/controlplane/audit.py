@@ -1,7 +1,7 @@
 """Every write the API server answered, as it logged it: who changed what, how often, with what outcome.
 
 The API server appends one JSON line per write when it has answered it (stage ResponseComplete), so an event
-can appear some milliseconds after the client has its answer. Reads are not logged.
+can appear some milliseconds after the client has its answer. Of reads, those of Secrets alone are logged.
 """
 
 import json
@@ -17,6 +17,11 @@ POLICY: Final = {
     "omitStages": ["RequestReceived", "ResponseStarted", "Panic"],
     "rules": [
         {"level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"]},
+        {
+            "level": "Metadata",
+            "verbs": ["get", "list", "watch"],
+            "resources": [{"group": "", "resources": ["secrets"]}],
+        },
         {"level": "None"},
     ],
 }
@@ -24,7 +29,7 @@ POLICY: Final = {
 
 @dataclass(frozen=True)
 class AuditEvent:
-    """One write. `code` is the HTTP status it was answered with; refused writes are here, too.
+    """One write, or one read of a Secret. `code` is the HTTP status it was answered with; refused writes are here, too.
 
     `name` is empty for creations with generateName and for deletecollection; `namespace` for cluster-wide
     kinds; `resource` is the plural, `group` empty for the core API, `subresource` for instance `status`.

@@ -201,6 +201,7 @@ class ProviderStatuses:
 
     async def _attend(self, known: Known, seconds: float) -> None:
         """Check until it works, or is somebody else's."""
+        _log_about(known.key)  # and no longer about the copy whose tick may have set this off
         pause: float | None = seconds
         while pause is not None and self._known.get(known.key) is known and self._is_ours(known):
             try:
@@ -213,7 +214,7 @@ class ProviderStatuses:
                 async with self._turns:
                     pause = await self._check(known)
             except Exception:
-                _log.exception("the check of a provider failed; this is a bug, please report it", name=known.key.name)
+                _log.exception("the check of a provider failed; this is a bug, please report it")
                 pause = _BUG_SECONDS
             if pause is None and known.wake.is_set():
                 pause = 0.0
@@ -268,10 +269,10 @@ class ProviderStatuses:
             self._known.pop(known.key, None)
             return True
         except Refused as exc:
-            _log.warning("the status of a provider may not be written", provider=str(known.key), error=str(exc))
+            _log.warning("the status of a provider may not be written", error=str(exc))
             return True
         except (KubeError, Unreadable) as exc:
-            _log.warning("the status of a provider can't be written now", provider=str(known.key), error=str(exc))
+            _log.warning("the status of a provider can't be written now", error=str(exc))
         return False
 
     def _edited(self, known: Known) -> None:
@@ -299,6 +300,7 @@ class ProviderStatuses:
 
     async def _count(self) -> None:
         """Write the numbers of running copies that changed."""
+        structlog.contextvars.clear_contextvars()
         while self._recounted:
             await asyncio.sleep(COUNT_SECONDS)
             projects, self._recounted = self._recounted, set()
@@ -323,3 +325,9 @@ class ProviderStatuses:
             self._edited(known)
         elif after.status.project_id is not None:
             self._recounted.add(after.status.project_id)
+
+
+def _log_about(key: ProviderKey) -> None:
+    """Have the log lines of this task name the provider, as those of a tick name its copy."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(provider=str(key))

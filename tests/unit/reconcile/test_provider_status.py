@@ -334,7 +334,7 @@ async def test_a_start_checks_a_used_one_when_its_turn_comes_not_at_once(scene: 
             scene.statuses.used(key)
         await asyncio.sleep(1)
     times = sorted(scene.checkup.calls)
-    assert 20 <= len(times) <= 21 * 2
+    assert 15 <= len(times) <= 40
     assert times[-1] - times[0] > 60
 
 
