@@ -4,7 +4,8 @@ from typing import Any
 
 from e2e.lab import WRONG_PASSWORD, Lab
 from e2e.objects import GROUP, Manifest
-from e2e.processes import wait_for
+from e2e.processes import HOST, wait_for
+from e2e.tls import self_signed, tls_front
 from e2e.together import together, together_with_own_operator
 
 
@@ -86,6 +87,27 @@ def test_cluster_provider_serves_the_namespaces_it_allows(lab: Lab) -> None:
     copy.until_at_rest("Succeeded")
     assert len(lab.cloud.posts()) == 1
     lab.api.delete(path)
+
+
+@together
+def test_certificate_of_a_private_cloud_is_trusted_by_ca_bundle_alone(lab: Lab) -> None:
+    folder = lab.site.folder / lab.namespace
+    folder.mkdir()
+    both, certificate = self_signed(folder)
+    port = lab.site.ports.take()
+    url = f"https://{HOST}:{port}"
+    with tls_front(port, lab.cloud.port, both):
+        lab.secret(lab.cloud.login())
+        lab.provider(endpoints={"ims": url, "iam": f"{url}/v3"})
+        copy = lab.copy("golden")
+        seen = copy.until_reason("InvalidConfiguration")
+        assert "caBundle" in seen.message
+        assert "caBundle" in _until(lab, "InvalidConfiguration")["message"]
+        assert lab.cloud.calls() == []
+        _switch(lab, caBundle=certificate)
+        copy.until_at_rest("Succeeded")
+        _until(lab, "Available")
+    assert len(lab.cloud.posts()) == 1
 
 
 def _switch(lab: Lab, **spec: Any) -> None:
