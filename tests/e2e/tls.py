@@ -66,14 +66,17 @@ def _serve(server: socket.socket, context: ssl.SSLContext, behind: int) -> None:
 
 
 def _pass_on(plain: socket.socket, context: ssl.SSLContext, behind: int) -> None:
-    with suppress(OSError), context.wrap_socket(plain, server_side=True) as front:
-        with socket.create_connection((HOST, behind)) as back:
-            answers = threading.Thread(target=_pipe, args=(back, front), daemon=True)
-            answers.start()
-            _pipe(front, back)
-            with suppress(OSError):
-                back.shutdown(socket.SHUT_WR)
-            answers.join()
+    with (
+        suppress(OSError),
+        context.wrap_socket(plain, server_side=True) as front,
+        socket.create_connection((HOST, behind)) as back,
+    ):
+        answers = threading.Thread(target=_pipe, args=(back, front), daemon=True)
+        answers.start()
+        _pipe(front, back)
+        with suppress(OSError):
+            back.shutdown(socket.SHUT_WR)
+        answers.join()
 
 
 def _pipe(source: socket.socket, sink: socket.socket) -> None:
