@@ -51,8 +51,9 @@ class Box:
             place, held = shlex.quote(target), shlex.quote(f"/run/host{source.resolve()}")
             make = f"mkdir -p {place}" if source.is_dir() else f"test -e {place}"
             lines += [make, f"mount --bind {held} {place}"]
-        for needed in {_ROOT, Path(sys.prefix), Path(sys.base_prefix)}:
-            place = shlex.quote(str(needed.resolve()))
+        # The clone before the environment in it, whose mount point would pass for the clone.
+        for needed in sorted({_ROOT.resolve(), Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}):
+            place = shlex.quote(str(needed))
             lines.append(f"test -e {place} || {{ mkdir -p {place}; mount --rbind /run/host{place} {place}; }}")
         if read_only:
             lines.append("mount -o remount,bind,ro / || echo 'the root file system stays writable here' >&2")
