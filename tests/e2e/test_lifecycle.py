@@ -40,7 +40,7 @@ def _pods(lab: Lab) -> set[str]:
 
 @together_with_own_operator
 def test_upgrade_with_copies_running_doubles_none_and_goes_on_looking(lab: Lab) -> None:
-    lab.cloud.knobs(copy_seconds=15)
+    lab.cloud.knobs(copy_seconds=25)
     with _installed(lab) as (helm, values):
         copies = [lab.copy(f"golden-{number}") for number in range(3)]
         for copy in copies:
@@ -64,7 +64,7 @@ def test_installed_anew_it_takes_up_what_runs_and_adopts_what_is_there(lab: Lab)
         done = lab.copy("done")
         done.until_at_rest("Succeeded")
         image = done.get().status["imageID"]
-        lab.cloud.knobs(copy_seconds=8)
+        lab.cloud.knobs(copy_seconds=600)
         running = lab.copy("running")
         running.until(lambda seen: seen.status.get("jobID"), "a job")
 
@@ -74,7 +74,9 @@ def test_installed_anew_it_takes_up_what_runs_and_adopts_what_is_there(lab: Lab)
         assert running.get().finalizers
 
         helm.install(values)
-        running.until_at_rest("Succeeded")
+        lab.cloud.change_job(running.get().status["jobID"], end="SUCCESS")
+        lab.cloud.knobs(copy_seconds=1)
+        running.until_at_rest("Succeeded", seconds=180)
         again = lab.copy("done")
         seen = again.until_at_rest("Succeeded")
         assert (seen.reason, seen.status["imageID"]) == ("Adopted", image)
