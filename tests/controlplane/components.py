@@ -27,11 +27,19 @@ _CONTROLLERS: Final = (
 )
 
 
+_given: set[int] = set()
+
+
 def free_ports(count: int) -> list[int]:
-    """Return that many different ports of 127.0.0.1 that nothing listens on at this moment."""
+    """Return that many different ports of 127.0.0.1 that nothing listens on at this moment.
+
+    None of them was returned to this process before: whoever got it may listen on it later.
+    """
     chosen: list[int] = []
     # The system's generator: processes that seed alike (pytest-randomly) must not choose alike.
     for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+        if port in _given:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -40,6 +48,7 @@ def free_ports(count: int) -> list[int]:
                 continue
         chosen.append(port)
         if len(chosen) == count:
+            _given.update(chosen)
             return chosen
     raise OSError(f"no free port on {HOST} between {_PORTS.start} and {_PORTS.stop}")
 
