@@ -53,6 +53,16 @@ e2e: controlplane ## End-to-end tests on a real control plane
 chaos: controlplane ## Kill the operator at every named point: make chaos SECONDS=1200 SEED=1 (BREAK=... breaks the protocol)
 	@PYTHONPATH=tests $(RUN)/python -m chaos --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED)) $(if $(BREAK),--break $(BREAK))
 
+.PHONY: bench
+bench: controlplane ## Measure: build/bench/*.jsonl (about 45 min; QUICK=1 under 3 min; SCENARIOS="bursts waiting")
+	@PYTHONPATH=tests $(RUN)/python -m bench $(if $(QUICK),--quick) $(SCENARIOS)
+
+.PHONY: chart
+chart: $(SYNCED) ## Draw docs/performance.svg from build/bench/
+	@# isolated: .venv/ stays what the tests are locked to
+	@PYTHONPATH=tests $(UV) run --locked --quiet --isolated --python $(RUN)/python --group bench \
+		python -m bench.chart --from build/bench --to docs/performance.svg
+
 .PHONY: controlplane
 controlplane: $(SYNCED) ## Get the control plane's programs into the cache (the first time up to 10 minutes)
 	@PYTHONPATH=tests $(RUN)/python -m controlplane binaries --all

@@ -47,6 +47,11 @@ _detection_seconds = Histogram(
     "From the end of a job, by the cloud's clock, to its outcome being stored on the object.",
     buckets=(1, 2, 3, 5, 7.5, 10, 15, 30, 60, 120, 300),
 )
+_loop_delay = Histogram(
+    "imagecopy_event_loop_delay_seconds",
+    "How late the event loop was at each of its beats, four a second.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
 _provider_ready = Gauge(
     "imagecopy_provider_ready",
     "1 if the last check of a provider in use found it Available, else 0; namespace is empty for a cluster's.",
@@ -76,6 +81,11 @@ def count_end(ended: Ended) -> None:
     _copy_seconds.labels(ended.reason.value).observe(ended.seconds)
     if ended.detection_seconds is not None:
         _detection_seconds.observe(ended.detection_seconds)
+
+
+def observe_beat(late_seconds: float) -> None:
+    """Note how late the event loop was at one beat."""
+    _loop_delay.observe(late_seconds)
 
 
 def provider_checked(kind: str, namespace: str, name: str, ready: bool | None) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-BEAT_SECONDS: Final = 1.0
+BEAT_SECONDS: Final = 0.25
 LAG_LIMIT_SECONDS: Final = 5.0
 """A loop that is so late does not serve watches and timers in time. In tests with 10 000 copies it is late by one."""
 WATCH_LIMIT_SECONDS: Final = 300.0
 """kopf opens a watch anew after 70 s without a word, and the API server sends a bookmark every minute: four chances."""
 
-_MEMORY_BEATS: Final = 60
+_MEMORY_BEATS: Final = int(60 / BEAT_SECONDS)
 _BOOKMARK: Final = b'{"type":"BOOKMARK"'
 """How a bookmark begins on the wire; no field of our objects can hold these bytes, as text has its quotes escaped."""
 
@@ -25,9 +25,12 @@ _BOOKMARK: Final = b'{"type":"BOOKMARK"'
 class Pulse:
     """Beats on the event loop and notes how late each beat is."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """``clock`` is in seconds and only goes forward."""
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, on_beat: Callable[[float], None] | None = None
+    ) -> None:
+        """``clock`` is in seconds and only goes forward; ``on_beat`` is told by how many seconds each beat is late."""
         self._clock = clock
+        self._on_beat = on_beat
         self._due = clock() + BEAT_SECONDS
         self._late: deque[float] = deque([0.0], maxlen=_MEMORY_BEATS)
         self._beats = 0
@@ -41,7 +44,10 @@ class Pulse:
     def beat(self) -> None:
         """Note one beat, and wait for the next from now on."""
         now = self._clock()
-        self._late.append(max(0.0, now - self._due))
+        late = max(0.0, now - self._due)
+        self._late.append(late)
+        if self._on_beat is not None:
+            self._on_beat(late)
         self._due = now + BEAT_SECONDS
         self._beats += 1
 
@@ -152,8 +158,8 @@ class Watches:
 class Vitals:
     """What the probes and metrics are told about this process."""
 
-    def __init__(self) -> None:
-        self.pulse = Pulse()
+    def __init__(self, on_beat: Callable[[float], None] | None = None) -> None:
+        self.pulse = Pulse(on_beat=on_beat)
         self.watches = Watches(self.pulse.running_seconds)
         self.stopping = False
 
