@@ -1,17 +1,16 @@
-"""What kopf calls: one timer per ImageCopy in flight, a deletion, and the events of providers.
+"""What kopf calls: the events of ImageCopies and providers, and deletions whose image goes, too.
 
 Nothing else in the operator knows kopf but app.
 
-kopf watches, starts and stops the timer as ``when`` says, and holds a finalizer as long as the timer runs. Everything
-else is ours: a handler returns None, never uses kopf's ``patch`` (a failed one ends a timer for good), and raises
-only to choose the pause until the next tick, which costs no write.
+kopf watches, and holds a finalizer on what is deleted with its image. Everything else is ours: an event only tells
+the scheduler, which makes the ticks; a handler returns None and never uses kopf's ``patch``.
 """
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Final, NoReturn
+from typing import Any, Final, cast
 
 import kopf
 import structlog
@@ -22,18 +21,20 @@ from imagecopy.api.provider import PLURALS, ProviderKind
 from imagecopy.flow.view import in_flight
 from imagecopy.kube.client import IMAGE_COPIES
 from imagecopy.kube.objects import Snapshot, Unreadable
-from imagecopy.reconcile import Census, Memory, ProviderStatuses, Reconciler, farewell
+from imagecopy.reconcile import Census, Memory, ProviderStatuses, Reconciler, Scheduler, farewell
 
 FINALIZER: Final = f"{GROUP}/finalizer"
 
-_IDLE_SECONDS: Final = 5.0
-"""A timer with nothing left to do is stopped by kopf when the watch brings the last status; until then it idles."""
-_FINALIZER_SECONDS: Final = 0.1
 _EDIT_SECONDS: Final = 5.0
 """An object whose deletion is blocked is looked at so often: setting its policy to Retain frees it."""
 _BUG_SECONDS: Final = 60.0
 _SPREAD_SECONDS: Final = 5.0
+"""The copies that a start finds in flight are looked at over so long."""
+_PACK_SECONDS: Final = 5.0
+_MANY: Final = 500
+"""Where so many have work, those that pause for so long are packed."""
 _JITTER: Final = 0.1
+_JITTER_SECONDS: Final = 1.0
 
 _Step = Callable[[Snapshot, Memory], Awaitable[float | None]]
 
@@ -41,53 +42,62 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class NoDiffs(kopf.DiffBaseStorage):
-    """Keeps kopf from storing the last seen object in an annotation: every object is as it was seen last."""
+    """Keeps kopf from storing the last seen object in an annotation: no object differs from what it was.
+
+    What kopf would compare is left empty, as it copies that deeply, several times for each event.
+    """
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
+        """Return nothing to compare."""
+        return kopf.BodyEssence()
 
     def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
-        """Return the object as it is now."""
-        return self.build(body=body)
+        """Return the same."""
+        return kopf.BodyEssence()
 
     def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
         """Store nothing."""
 
 
-def register(registry: kopf.OperatorRegistry, reconciler: Reconciler, census: Census) -> None:
-    """Register the handlers; ``census`` is told of every object."""
+def register(registry: kopf.OperatorRegistry, reconciler: Reconciler, scheduler: Scheduler, census: Census) -> None:
+    """Register the handlers; ``census`` is told of every object, ``scheduler`` of those that have work."""
 
-    @kopf.timer(
-        GROUP,
-        VERSION,
-        IMAGE_COPIES,
-        registry=registry,
-        id="copy",
-        interval=_IDLE_SECONDS,
-        initial_delay=_initial_delay,
-        when=_has_work,
-    )
-    async def copy(body: kopf.Body, memo: kopf.Memo, **_: Any) -> None:
-        if FINALIZER not in body.metadata.get("finalizers", ()):
-            # Before the finalizer has landed, the object could vanish with a copy in flight.
-            _again(_FINALIZER_SECONDS)
-        memory: Memory = memo.setdefault("memory", Memory())
-        pause = await _step(reconciler.tick, body, memory)
-        if pause is not None:
-            _again(pause * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311
+    @kopf.on.event(GROUP, VERSION, IMAGE_COPIES, registry=registry, id="see")
+    async def see(event: kopf.RawEvent, uid: str, memo: kopf.Memo, **_: Any) -> None:
+        if event["type"] == "DELETED":
+            census.forget(uid)
+            scheduler.forget(uid)
+            reconciler.forget(uid)
+            return
+        body = cast("Mapping[str, Any]", event["object"])
+        census.note(body)
+        _attend(body, _memory(memo), reconciler, scheduler, is_listed=event["type"] is None)
 
     @kopf.on.delete(GROUP, VERSION, IMAGE_COPIES, registry=registry, id="farewell", when=_deletes_image)
     async def farewell_to(body: kopf.Body, memo: kopf.Memo, **_: Any) -> None:
         # One call to the end, because a retry of a handler costs a write; the object is read anew at each step.
-        memory: Memory = memo.setdefault("memory", Memory())
+        memory = _memory(memo)
         while (pause := await _step(partial(farewell, reconciler), body, memory)) is not None:
-            await _rest(reconciler, body, memory, pause * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311
+            await _rest(reconciler, body, memory, _with_jitter(pause))
 
-    @kopf.on.event(GROUP, VERSION, IMAGE_COPIES, registry=registry, id="wake")
-    async def wake(event: kopf.RawEvent, uid: str, **_: Any) -> None:
-        if event["type"] == "DELETED":
-            census.forget(uid)
-            reconciler.slots.release(uid)
-        else:
-            census.note(event["object"])
-            reconciler.slots.wake(uid)
+
+def make_scheduler(reconciler: Reconciler) -> Scheduler:
+    """Return what makes the ticks of ``reconciler`` when they are due, and when something happened to an object."""
+
+    async def step(memory: Memory) -> float | None:
+        known = memory.stored
+        if known is None:
+            return None
+        pause = await _guarded(reconciler.tick, known, memory)
+        if pause is None:
+            return None
+        if pause > _PACK_SECONDS and len(scheduler) > _MANY:
+            memory.pack()
+        return _with_jitter(pause)
+
+    scheduler = Scheduler(step)
+    reconciler.slots.on_turn = reconciler.starts.on_turn = scheduler.prompt
+    return scheduler
 
 
 def register_providers(
@@ -104,16 +114,72 @@ def _register_provider(registry: kopf.OperatorRegistry, statuses: ProviderStatus
         statuses.seen(kind, event["type"], event["object"])
 
 
-async def _step(work: _Step, body: Mapping[str, Any], memory: Memory) -> float | None:
-    """Make one step with everything bound that its log lines should carry; a bug makes it wait, not end."""
+def _attend(
+    body: Mapping[str, Any], memory: Memory, reconciler: Reconciler, scheduler: Scheduler, *, is_listed: bool
+) -> None:
+    """Take note of an object as the watch has it, and have its tick made where something is to be done."""
     meta = body["metadata"]
-    with structlog.contextvars.bound_contextvars(namespace=meta["namespace"], name=meta["name"]):
+    uid: str = meta["uid"]
+    before = memory.gist
+    try:
+        _note(body, memory)
+    except Unreadable as exc:
+        with structlog.contextvars.bound_contextvars(namespace=meta["namespace"], name=meta["name"]):
+            _log.error("the object does not fit this version of the operator; is its CRD newer?", error=str(exc))
+        return
+    if memory.forget_if_resting():
+        scheduler.forget(uid)
+        if not memory.lock.locked():
+            reconciler.forget(uid)
+    elif meta.get("deletionTimestamp"):
+        scheduler.forget(uid)
+    elif _deletes_image(body.get("spec") or {}) and not _is_held(meta) and not memory.is_in_flight:
+        # Without the finalizer it could vanish with a copy in flight; the event that brings it is on its way.
+        scheduler.forget(uid)
+    elif not scheduler.knows(uid):
+        found_running = is_listed and memory.is_in_flight
+        if found_running:
+            reconciler.watch_over(memory)
+        scheduler.add(uid, memory, random.uniform(0, _SPREAD_SECONDS) if found_running else 0.0)  # noqa: S311
+        if found_running and len(scheduler) > _MANY:
+            memory.pack()
+    elif before is not None and memory.gist is not None and before.wanted != memory.gist.wanted:
+        scheduler.add(uid, memory)
+
+
+def _note(body: Mapping[str, Any], memory: Memory) -> None:
+    """Remember the object as the watch has it, where that is newer; most events bring back what we wrote.
+
+    Raises:
+        Unreadable: it does not fit our models.
+    """
+    meta = body["metadata"]
+    if memory.gist is not None and memory.gist.version == (meta["uid"], meta["resourceVersion"]):
+        return
+    seen = Snapshot.parse(body)
+    if memory.stored is None or seen.is_newer_than(memory.stored):
+        memory.stored = seen
+
+
+async def _step(work: _Step, body: Mapping[str, Any], memory: Memory) -> float | None:
+    """Make one step on what the watch has; what can't be read is looked at again later."""
+    try:
+        _note(body, memory)
+        return await _guarded(work, memory.stored or Snapshot.parse(body), memory)
+    except Unreadable as exc:
+        meta = body["metadata"]
+        _log.error("the object does not fit our models", namespace=meta["namespace"], name=meta["name"], error=str(exc))
+        return _BUG_SECONDS
+
+
+async def _guarded(work: _Step, known: Snapshot, memory: Memory) -> float | None:
+    """Make one step with everything bound that its log lines should carry; a bug makes it wait, not end."""
+    with structlog.contextvars.bound_contextvars(namespace=known.namespace, name=known.name):
         try:
-            snapshot = Snapshot.parse(body)
-            attempt = in_flight((memory.stored or snapshot).status)
+            attempt = in_flight((memory.stored or known).status)
             if attempt is not None:
                 structlog.contextvars.bind_contextvars(attempt=attempt.number, job=attempt.job_id)
-            return await work(snapshot, memory)
+            return await work(known, memory)
         except Unreadable as exc:
             _log.error("the object does not fit this version of the operator; is its CRD newer?", error=str(exc))
         except Exception:
@@ -134,22 +200,19 @@ async def _rest(reconciler: Reconciler, body: Mapping[str, Any], memory: Memory,
         done = seconds <= 0 or (memory.stored is not None and memory.stored.generation != generation)
 
 
-def _again(seconds: float) -> NoReturn:
-    raise kopf.TemporaryError("", delay=max(seconds, 0.05))
+def _memory(memo: kopf.Memo) -> Memory:
+    memory: Memory = memo.setdefault("memory", Memory())
+    return memory
 
 
-def _has_work(body: Mapping[str, Any], **_: Any) -> bool:
-    try:
-        return not Snapshot.parse(body).is_resting
-    except Unreadable:
-        return True
+def _is_held(meta: Mapping[str, Any]) -> bool:
+    return FINALIZER in (meta.get("finalizers") or ())
+
+
+def _with_jitter(seconds: float) -> float:
+    """Keep objects from acting in step; never earlier than asked, as looks are aimed at an end."""
+    return seconds + random.uniform(0, min(_JITTER * seconds, _JITTER_SECONDS))  # noqa: S311
 
 
 def _deletes_image(spec: Mapping[str, Any], **_: Any) -> bool:
     return spec.get("deletionPolicy") == DeletionPolicy.DELETE
-
-
-def _initial_delay(body: Mapping[str, Any], **_: Any) -> float:
-    """Spread the copies that a restart finds in flight; what is new starts at once."""
-    attempt = (body.get("status") or {}).get("attempt")
-    return random.uniform(0, _SPREAD_SECONDS) if attempt else 0.0  # noqa: S311

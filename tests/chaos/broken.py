@@ -25,7 +25,7 @@ def _skip_intent() -> None:
             return replace(known, status=known.status.model_copy(update={"attempt": intent.attempt}))
         return await store(self, known, status, news, memory, intent)
 
-    Reconciler.store = stores_all_but_intents  # type: ignore[method-assign]
+    Reconciler.store = stores_all_but_intents  # type: ignore[assignment, method-assign]
 
 
 def _unknown_as_rejected() -> None:

@@ -159,8 +159,8 @@ _IN_FLIGHT = frozenset({Need.DELETE_POLICY, Need.IN_FLIGHT, Need.LONG_COPY})
 
 POINTS: Final = (
     Point("login", _CLOUD, _LOGIN),
-    Point("finalizer-on", _KUBE, _finalizer("add")),
-    Point("finalizer-on-unheard", _KUBE, _finalizer("add"), _AFTER),
+    Point("finalizer-on", _KUBE, _finalizer("add"), needs=_ALONG),
+    Point("finalizer-on-unheard", _KUBE, _finalizer("add"), _AFTER, needs=_ALONG),
     Point("preflight", _CLOUD, _LIST),
     Point("before-intent", _KUBE, _intent),
     Point("intent-lands", _KUBE, _intent, after=After.LANDS),
@@ -188,7 +188,6 @@ POINTS: Final = (
     Point("before-terminal", _KUBE, _terminal),
     Point("terminal-lands-late", _KUBE, _terminal, after=After.LANDS_LATE),
     Point("terminal-unheard", _KUBE, _terminal, _AFTER),
-    Point("finalizer-off", _KUBE, _finalizer("remove")),
     Point("random", Side.NOWHERE, _never),
     Point("deleted-while-away", Side.NOWHERE, _never, stage=_DELETION),
     Point("deletion-in-flight", _CLOUD, _JOB, stage=_DELETION, needs=_IN_FLIGHT),

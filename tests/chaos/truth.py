@@ -98,7 +98,7 @@ class Wanted:
             return False
         meta, status = self.body["metadata"], self.status
         ended = self.phase in ("Succeeded", "Failed") and status.get("observedGeneration") == meta["generation"]
-        return ended and (self.plan.delete or not meta.get("finalizers"))
+        return ended and bool(meta.get("finalizers")) == self.plan.delete
 
 
 @dataclass(frozen=True)

@@ -18,19 +18,33 @@ def _kinds_of_writes(copy: Copy) -> list[tuple[str, str]]:
 
 
 @together
-def test_copy_takes_one_post_and_five_writes(lab: Lab) -> None:
+def test_copy_takes_one_post_and_three_writes(lab: Lab) -> None:
     lab.connect()
+    lab.cloud.knobs(copy_seconds=0)  # so quick that there is no progress to write
     first = lab.copy("first")
     seen = first.until_at_rest("Succeeded")
-    finalizer, status = ("patch", ""), ("patch", "status")
-    five = [finalizer, status, status, status, finalizer]
-    wait_for(lambda: len(first.writes()) >= len(five), "the writes in the audit log")
+    three = [("patch", "status")] * 3
+    wait_for(lambda: len(first.writes()) >= len(three), "the writes in the audit log")
     lab.copy("second").until_at_rest("Succeeded")
     # What the second one took, the first has rested.
-    assert _kinds_of_writes(first) == five
+    assert _kinds_of_writes(first) == three
     assert len(lab.cloud.posts("first")) == 1
     [image] = lab.cloud.copies("first")
     assert (image["status"], image["id"]) == ("active", seen.status["imageID"])
+
+
+@together
+def test_copy_that_is_deleted_with_its_image_has_a_finalizer_before_anything_is_sent(lab: Lab) -> None:
+    lab.connect()
+    lab.cloud.knobs(copy_seconds=0)
+    copy = lab.copy("golden", deletionPolicy="Delete")
+    seen = copy.until_phase("Succeeded")
+    assert len(seen.finalizers) == 1
+    wait_for(lambda: len(copy.writes()) >= 4, "the writes in the audit log")
+    assert _kinds_of_writes(copy) == [("patch", ""), *[("patch", "status")] * 3]
+    first = copy.writes()[0]
+    [post] = lab.cloud.posts()
+    assert first.completed.timestamp() < post["time"]
 
 
 @together
@@ -75,7 +89,7 @@ def test_progress_is_told_in_columns_events_and_few_calls(lab: Lab) -> None:
     assert (reasons[0], reasons[-1]) == ("Submitted", "Succeeded")
     assert set(reasons[1:-1]) == {"Progress"}
     assert len(lab.cloud.calls()) <= _CALLS_PER_COPY
-    assert len(copy.writes()) == 5 + len(moved)
+    assert len(copy.writes()) == 3 + len(moved)
 
 
 @together
@@ -100,13 +114,14 @@ def test_kubectl_shows_the_story(lab: Lab) -> None:
 @together
 def test_applying_the_same_manifest_again_changes_nothing(lab: Lab) -> None:
     lab.connect()
+    lab.cloud.knobs(copy_seconds=0)
     manifest = yaml.safe_dump(lab.manifest("golden"))
     lab.kubectl("apply", "-f", "-", stdin=manifest)
     copy = lab.known("golden")
     copy.until_at_rest("Succeeded")
     assert lab.kubectl("apply", "-f", "-", stdin=manifest) == "imagecopy.imagecopy.io/golden unchanged\n"
     lab.copy("other").until_at_rest("Succeeded")
-    assert len(copy.writes()) == 5
+    assert len(copy.writes()) == 3
     assert len(lab.cloud.posts("golden")) == 1
 
 

@@ -45,9 +45,8 @@ def _stages(lab: Lab, way: str) -> dict[str, Manifest]:
 
 
 def _is_settled(reason: str, seen: Seen) -> bool:
-    under_way = reason in ("WaitingForProvider", "Copying")
     submitted = reason != "Copying" or bool(seen.status.get("jobID"))
-    return seen.reason == reason and submitted and bool(seen.finalizers) == under_way
+    return seen.reason == reason and submitted and not seen.finalizers
 
 
 def _versions(copies: Iterable[Copy]) -> list[tuple[str, int]]:

@@ -63,11 +63,11 @@ def test_wiped_job_id_of_a_running_copy_makes_no_second_one(lab: Lab) -> None:
 def test_removed_finalizer_of_a_running_copy_is_put_back(lab: Lab) -> None:
     lab.connect()
     lab.cloud.knobs(copy_seconds=10)
-    copy = lab.copy("golden")
+    copy = lab.copy("golden", deletionPolicy="Delete")
     _until_running(copy)
     lab.api.patch(copy.path, {"metadata": {"finalizers": None}})
     copy.until(lambda seen: seen.finalizers, "finalizer put back")
-    copy.until_at_rest("Succeeded")
+    copy.until_phase("Succeeded")
     _assert_one_copy(lab, copy)
 
 

@@ -51,7 +51,7 @@ def test_waiting_for_a_slot_costs_one_write_and_no_call_and_the_oldest_is_next(l
     assert set(calls_since()) == {"job"}
     for copy in waiting:
         writes = [(event.verb, event.subresource) for event in copy.writes()]
-        assert writes == [("patch", ""), ("patch", "status")]  # the finalizer, and that it waits
+        assert writes == [("patch", "status")]  # that it waits
     for job in lab.cloud.jobs():
         lab.cloud.change_job(job["job_id"], end="SUCCESS")
     for copy in running + waiting:

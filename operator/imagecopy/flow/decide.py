@@ -28,7 +28,7 @@ from imagecopy.flow import outcome
 from imagecopy.flow.holds import HOLDS
 from imagecopy.flow.marker import Marker, token_of
 from imagecopy.flow.outcome import PROVIDER_ANSWERS, SOURCE_IS_ACTIVE, Aside
-from imagecopy.flow.pacing import FIRST_POLL_SECONDS, doubling, growing, next_poll
+from imagecopy.flow.pacing import doubling, next_follow, next_poll
 from imagecopy.flow.seen import (
     Cause,
     ImageSeen,
@@ -38,6 +38,7 @@ from imagecopy.flow.seen import (
     NothingSeen,
     PostAccepted,
     PostOutcome,
+    Postponed,
     PostRejected,
     PostUnknown,
     PreflightSeen,
@@ -70,8 +71,11 @@ from imagecopy.flow.steps import (
 )
 from imagecopy.flow.view import View, attempt_is_due_in, in_flight, is_finished, is_true
 
-WOKEN_SECONDS: Final = 0.05
-"""An object that waits for a slot sleeps in its tick; between two ticks it pauses for only so long."""
+WAITING_SECONDS: Final = 60.0
+"""The first in the queue for a slot looks so often whether there are more slots now; it is told when one is freed."""
+_WAITING_STEP_SECONDS: Final = 6.0
+"""Each one behind looks later by so much."""
+_LONGEST_WAITING_SECONDS: Final = 3600.0
 PROGRESS_POINTS: Final = 10
 """Progress is written when it moved by so many points ..."""
 PROGRESS_PAUSE_SECONDS: Final = 15
@@ -103,6 +107,8 @@ def decide(view: View, seen: Seen, now: datetime) -> Step:
             return _unknown(view, seen, now)
         case JobSeen():
             return _job(view.at(seen.project), seen, now)
+        case Postponed():
+            return Step(_copying(view, now), until_deadline(view, seen.seconds, now))
         case TargetSeen():
             return _followed(view.at(seen.project), seen.target, now)
         case TagsSet():
@@ -136,10 +142,15 @@ def _undisturbed(view: View, now: datetime) -> Step:
 
 
 def _waiting(view: View, seen: SlotsBusy, now: datetime) -> Step:
-    """Wait for a slot; who wakes us is not decided here, so the pause is short."""
+    """Wait for a slot; whose turn it is, is told so."""
     words = f"all {seen.limit} slots of the project are in use or spoken for; the oldest ImageCopy is next"
     told = outcome.reconciling(view, now, Reason.WAITING_FOR_SLOT, words)
-    return Step(told, WOKEN_SECONDS, news(view, told))
+    return Step(told, waiting_seconds(seen.ahead), news(view, told))
+
+
+def waiting_seconds(ahead: int) -> float:
+    """Return how long one of a queue, which is told when its turn comes, waits before it looks by itself."""
+    return min(WAITING_SECONDS + ahead * _WAITING_STEP_SECONDS, _LONGEST_WAITING_SECONDS)
 
 
 def _preflighted(view: View, seen: PreflightSeen, now: datetime) -> Step:
@@ -194,7 +205,7 @@ def _accepted(view: View, seen: PostAccepted, now: datetime) -> Step:
     attempt = seen.with_job
     view = view.having(attempt=attempt, job_id=seen.job_id, progress="0%")
     words = f"attempt {attempt.number} was accepted as job {seen.job_id}"
-    return Step(_copying(view, now), FIRST_POLL_SECONDS, (Event(EventType.NORMAL, "Submitted", words),))
+    return Step(_copying(view, now), view.bounds.first, (Event(EventType.NORMAL, "Submitted", words),))
 
 
 def _copying(view: View, now: datetime) -> ImageCopyStatus:
@@ -265,7 +276,7 @@ def _running(view: View, seen: JobSeen, now: datetime) -> Step:
             view = view.having(progress=f"{percent}%", image_id=seen.image_id or view.status.image_id)
     moved = seen.progress != recent.progress or recent.progress_moved_at is None
     stalled_for = 0.0 if moved else (now - (recent.progress_moved_at or now)).total_seconds()
-    pause = next_poll((now - since).total_seconds(), seen.progress, stalled_for, view.bounds)
+    pause = next_poll((now - since).total_seconds(), seen.progress, stalled_for, view.bounds, view.expected_seconds)
     return Step(_copying(view, now), until_deadline(view, pause, now), events)
 
 
@@ -295,7 +306,7 @@ def _followed(view: View, target: ImageSeen, now: datetime) -> Step:
         began = status.start_time or as_utc(now)  # an adopted copy had no POST, and needs a deadline, too
         view = view.having(image_id=target.id, target_name=view.target_name, start_time=began)
         since = status.attempt.posted_at if status.attempt else began
-        pause = growing((now - since).total_seconds(), FIRST_POLL_SECONDS, 30)
+        pause = next_follow((now - since).total_seconds(), view.bounds, view.expected_seconds)
         return Step(_copying(view, now), until_deadline(view, pause, now))
     words = f"image {target.id} is {target.status} in the cloud"
     if is_true(status, ConditionType.READY) or target.id == view.spec.target.adopt_image_id:

@@ -123,6 +123,8 @@ class SlotsBusy:
     """All slots of the project are in use, or older objects wait for them."""
 
     limit: int
+    ahead: int = 0
+    """How many wait before this one."""
 
 
 class JobState(Enum):
@@ -144,6 +146,15 @@ class JobSeen:
     ended_at: datetime | None = None
     """By the cloud's clock: for a metric, no decision rests on it."""
     project: str | None = None
+    seconds: float | None = None
+    """How long it ran, told when it ended: for pacing others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """The job was not looked at, as so many are, and is to be in so many seconds."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +214,7 @@ Seen = (
     | TargetsSeen
     | TargetSeen
     | JobSeen
+    | Postponed
     | PostOutcome
     | TagsSet
     | TagsRefused

@@ -48,6 +48,8 @@ class View:
     bounds: Bounds = field(default_factory=Bounds)
     settle_seconds: float = 300.0
     """How long a copy whose reply was lost may take to show up in lists."""
+    expected_seconds: float | None = None
+    """How long copies of the same source have taken lately, None if that is not known."""
 
     def having(self, **fields: object) -> "View":
         """Return the view with these fields of its status changed."""

@@ -4,7 +4,7 @@ Each method is one request (two after a 401, more where a list has pages); nothi
 calls looks again by itself. :meth:`ImsClient.copy_image` alone can't be repeated without harm.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Self, TypeVar
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from imagecopy.ims.models import CopyAccepted, CopyRequest, Image, Job, Malforme
 from imagecopy.ims.wire import Wire, exchange, json_of, recorded, request_id, unusable
 
 _PAGE_SIZE = 200
-_MAX_PAGES = 50
+_MAX_PAGES = 125
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 _T = TypeVar("_T")
@@ -161,22 +161,26 @@ class ImsClient:
         *,
         name: str | None = None,
         image_id: str | None = None,
+        status: str | None = None,
         created_since: datetime | None = None,
         image_type: str | None = "private",
         enterprise_project_id: str | None = "all_granted_eps",
+        turn: Callable[[], Awaitable[None]] | None = None,
     ) -> list[Image]:
         """Return all images that match, newest first. ``name`` is the exact name.
 
-        The list is whole or not at all: one that ends early could hide the copy that is looked for.
+        The list is whole or not at all: one that ends early could hide the copy that is looked for. ``turn`` is awaited
+        before each page but the first.
         ``enterprise_project_id`` is sent because users who are granted enterprise projects only are refused
         without it. Source: OTC API reference, "Querying Images"; Huawei Cloud API reference, "Listing Images".
 
         Raises:
-            OutcomeUnknown: among other things, when there are more than 10 000 images or one of them is malformed.
+            OutcomeUnknown: among other things, when there are more than 25 000 images or one of them is malformed.
         """
         params = {
             "name": name,
             "id": image_id,
+            "status": status,
             "created_at": None if created_since is None else _since(created_since),
             "__imagetype": image_type,
             "enterprise_project_id": enterprise_project_id,
@@ -184,7 +188,9 @@ class ImsClient:
         }
         query = {key: value for key, value in params.items() if value is not None}
         found: dict[str, Image] = {}
-        for _ in range(_MAX_PAGES):
+        for page_number in range(_MAX_PAGES):
+            if page_number and turn is not None:
+                await turn()
             response = await self._send(Call.LIST_IMAGES, "GET", "/v2/cloudimages", params=query)
             page, marker = _parsed(Call.LIST_IMAGES, response, _page)
             news = [image for image in page if image.id not in found]

@@ -7,6 +7,7 @@ Connection, TLS and login are those of ``kubernetes.aio``; its generated classes
 them take 90 MiB of memory, and the few calls below need none.
 """
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -26,6 +27,9 @@ from imagecopy.kube.objects import ProviderSnapshot, Snapshot, Unreadable, merge
 FIELD_MANAGER: Final = "imagecopy-operator"
 IMAGE_COPIES: Final = "imagecopies"
 CALL_SECONDS: Final = 10.0
+"""Deadline of a call, from its turn on."""
+AT_ONCE: Final = 24
+"""So many calls at a time: more would wait in the API server instead of here, and run into their deadline there."""
 PAGE_SIZE: Final = 500
 
 _GROUP_PATH: Final = f"/apis/{GROUP}/{VERSION}"
@@ -46,6 +50,7 @@ class KubeClient:
     def __init__(self, configuration: Configuration) -> None:
         self._api = ApiClient(configuration)
         self._api.user_agent = FIELD_MANAGER
+        self._turn = asyncio.Semaphore(AT_ONCE)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -215,8 +220,9 @@ class KubeClient:
             method, path, None, list((query or {}).items()), headers, body, auth_settings=["BearerToken"]
         )
         try:
-            reply = await self._api.call_api(*request, _request_timeout=CALL_SECONDS)
-            text = await reply.read()
+            async with self._turn:
+                reply = await self._api.call_api(*request, _request_timeout=CALL_SECONDS)
+                text = await reply.read()
         except ApiException as exc:  # of the login, for example an exec plugin
             raise Unavailable(f"the API server can't be called: {exc.reason}") from exc
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:

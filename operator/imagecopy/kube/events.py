@@ -1,22 +1,36 @@
-"""Kubernetes Events: what a person reads in ``kubectl describe``. Best effort: no Event is worth a retry."""
+"""Kubernetes Events: what a person reads in ``kubectl describe``. Best effort: no Event is worth a retry.
 
+Nothing waits for an Event, and many at once go out slowly: each is a write like any other for the API server, and the
+status, which is written first, tells all that an Event does. Beyond a bound they are dropped, ordinary ones first.
+"""
+
+import asyncio
 import hashlib
 import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
 from imagecopy.api.base import GROUP, VERSION
-from imagecopy.flow.steps import Event
+from imagecopy.flow.steps import Event, EventType
 from imagecopy.kube.client import FIELD_MANAGER, KubeClient
 from imagecopy.kube.errors import Conflict, KubeError
 
 MESSAGE_LIMIT: Final = 1024
 """Characters of an Event's message, the API server's own limit."""
 
-_log = structlog.stdlib.get_logger(__name__)
+_BURST: Final = 50.0
+"""So many Events go out at once, and then ..."""
+_PER_SECOND: Final = 4.0
+"""... so many a second."""
+_MOST_WAITING: Final = 1000
+"""So many ordinary Events wait, at 2 KiB each; of warnings twice as many."""
 
+_log = structlog.stdlib.get_logger(__name__)
 
 _NO_NAMESPACE: Final = "default"
 """Where the API server wants Events about cluster-scoped objects."""
@@ -42,10 +56,75 @@ async def post(kube: KubeClient, about: Subject, event: Event, *, once: str | No
 
     ``once``: what it is told once for, whichever process comes to tell it, for as long as Events are kept.
     """
+    await _create(kube, _body(about, event, once), once is not None)
+
+
+class Poster:
+    """Posts Events one after the other, beside all else."""
+
+    def __init__(
+        self,
+        kube: KubeClient,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Any] = asyncio.sleep,
+    ) -> None:
+        """``clock`` is in seconds and only goes forward."""
+        self._kube = kube
+        self._clock = clock
+        self._sleep = sleep
+        self._waiting: deque[Mapping[str, Any]] = deque()
+        self._come = asyncio.Event()
+        self._free = _BURST
+        self._counted_at = clock()
+        self._dropped = 0
+
+    async def post(self, about: Subject, event: Event) -> None:
+        """Take an Event, to be posted soon, or drop it where too many wait."""
+        if len(self._waiting) >= (_MOST_WAITING if event.type is EventType.NORMAL else 2 * _MOST_WAITING):
+            self._dropped += 1
+            return
+        self._waiting.append(_body(about, event, None))
+        self._come.set()
+
+    async def run(self) -> None:
+        """Post until cancelled."""
+        while True:
+            await self._come.wait()
+            while self._waiting:
+                await self._turn()
+                await _create(self._kube, self._waiting.popleft(), told_before=False)
+            self._come.clear()
+            if self._dropped:
+                _log.warning(
+                    "Events were dropped, as too many came at once; every status is whole", count=self._dropped
+                )
+                self._dropped = 0
+
+    async def flush(self, seconds: float) -> None:
+        """Post what waits, at most for so long; for the end, when :meth:`run` runs no more."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._waiting:
+                    await _create(self._kube, self._waiting.popleft(), told_before=False)
+        except TimeoutError:
+            _log.warning("Events were not posted before the end", count=len(self._waiting))
+
+    async def _turn(self) -> None:
+        """Wait until one more may go out."""
+        now = self._clock()
+        self._free = min(self._free + (now - self._counted_at) * _PER_SECOND, _BURST)
+        self._counted_at = now
+        if self._free < 1:
+            await self._sleep((1 - self._free) / _PER_SECOND)
+        self._free -= 1
+
+
+def _body(about: Subject, event: Event, once: str | None) -> dict[str, Any]:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     namespace = about.namespace or _NO_NAMESPACE
     suffix = secrets.token_hex(8) if once is None else hashlib.sha256(f"{about.uid} {once}".encode()).hexdigest()[:16]
-    body = {
+    return {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": f"{about.name[:200]}.{suffix}", "namespace": namespace},
@@ -66,10 +145,13 @@ async def post(kube: KubeClient, about: Subject, event: Event, *, once: str | No
         "lastTimestamp": now,
         "count": 1,
     }
+
+
+async def _create(kube: KubeClient, body: Mapping[str, Any], told_before: bool) -> None:
     try:
-        await kube.create_event(namespace, body)
+        await kube.create_event(body["metadata"]["namespace"], body)
     except Conflict as exc:
-        if once is None:
-            _log.warning("an Event was not stored", reason=event.reason, error=str(exc))
+        if not told_before:
+            _log.warning("an Event was not stored", reason=body["reason"], error=str(exc))
     except KubeError as exc:
-        _log.warning("an Event was not stored", reason=event.reason, error=str(exc))
+        _log.warning("an Event was not stored", reason=body["reason"], error=str(exc))

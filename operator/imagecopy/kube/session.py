@@ -20,6 +20,8 @@ from imagecopy.api.base import GROUP
 OnCall = Callable[[str, str], None]
 """Hears of each call: the verb as RBAC has it, and the HTTP status, or ``error`` if no answer came."""
 
+_IDLE_SECONDS: Final = 0.005
+_LONGEST_BUSY_SECONDS: Final = 5.0
 _NO_ANSWER: Final = "error"
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _QUICK_SECONDS: Final = 60.0
@@ -82,7 +84,7 @@ class Sessions:
             proxy=self._configuration.proxy,
             trust_env=False,  # as in kube.connection
             response_class=_hearing(self._listener),
-            trace_configs=[counting(self._on_call), _telling(self._listener)],
+            trace_configs=[counting(self._on_call), _telling(self._listener), _page_by_page()],
         )
         self._opened_at = self._clock()
         return self._last
@@ -132,6 +134,32 @@ def _telling(listener: Listener) -> aiohttp.TraceConfig:
     trace.on_request_end.append(answered)
     trace.on_request_exception.append(unanswered)
     return trace
+
+
+def _page_by_page() -> aiohttp.TraceConfig:
+    """Return a trace that holds the next page of a list back until what the last one set off is done.
+
+    kopf starts a task with a queue for each object of a page, and would have those of all pages at once otherwise.
+    """
+
+    async def before(_: object, __: SimpleNamespace, params: aiohttp.TraceRequestStartParams) -> None:
+        if "continue" in params.url.query:
+            await until_idle()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(before)
+    return trace
+
+
+async def until_idle(seconds: float = _LONGEST_BUSY_SECONDS) -> None:
+    """Wait until the event loop has time to spare, at most for so long."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    late = True
+    while late and loop.time() < until:
+        due = loop.time() + _IDLE_SECONDS
+        await asyncio.sleep(_IDLE_SECONDS)
+        late = loop.time() - due > _IDLE_SECONDS
 
 
 def _hearing(listener: Listener) -> type[aiohttp.ClientResponse]:

@@ -1,10 +1,12 @@
 """What a tick looks at and does in the cloud, in the state machine's words. Nothing in here decides."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+import random
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final, Protocol
+from weakref import WeakKeyDictionary
 
 from imagecopy import ims
 from imagecopy.api.imagecopy import ProviderRef
@@ -19,6 +21,7 @@ from imagecopy.flow.seen import (
     NothingSeen,
     PostAccepted,
     PostOutcome,
+    Postponed,
     PostRejected,
     PostUnknown,
     PreflightSeen,
@@ -34,11 +37,13 @@ from imagecopy.reconcile import translate
 from imagecopy.reconcile.gate import Closed
 from imagecopy.reconcile.provider_objects import Unusable
 from imagecopy.reconcile.providers import Access
+from imagecopy.reconcile.shared_reads import SharedReads, calling
 
-Looked = NothingSeen | Trouble | PreflightSeen | TargetsSeen | TargetSeen | JobSeen
+Looked = NothingSeen | Trouble | PreflightSeen | TargetsSeen | TargetSeen | JobSeen | Postponed
 """What looking can bring."""
 
-
+_LONGEST_TURN_SECONDS: Final = 0.5
+"""A look at a job that would have to wait longer for its turn is put off, where the lookout watches over the copy."""
 _HELD_UP: Final = Trouble(Cause.TRANSIENT, "the operator was held up before it could send the copy call, and did not")
 
 
@@ -70,6 +75,7 @@ class Cloud:
 
     def __init__(self, providers: ProviderClients) -> None:
         self._providers = providers
+        self._reads: WeakKeyDictionary[ims.ImsClient, SharedReads] = WeakKeyDictionary()
 
     async def project(self, view: View, *, copying: bool = False) -> Project | Trouble:
         """Return the project that the copy is made in; logs in where that was not done yet, else calls nobody.
@@ -99,21 +105,31 @@ class Cloud:
         except Unusable:
             return False
 
-    async def look(self, view: View, need: Need) -> Looked:
-        """Look at what a decision needs. Never raises for a fault of cloud or provider: that is seen, too."""
-        if need is Need.NOTHING:
-            return NothingSeen()
+    async def look(self, view: View, need: Need, *, may_postpone: bool = False) -> Looked:
+        """Look at what a decision needs. Never raises for a fault of cloud or provider: that is seen, too.
+
+        ``may_postpone``: whether a look at a job may be put off, because somebody else watches for its end.
+        """
         try:
-            async with self._through(view) as (client, project):
-                match need:
-                    case Need.PREFLIGHT:
-                        return replace(await self._preflight(client, view), project=project)
-                    case Need.JOB:
+            match need:
+                case Need.NOTHING:
+                    return NothingSeen()
+                case Need.PREFLIGHT:
+                    async with self._reading(view) as (reads, project):
+                        return replace(await self._preflight(reads, view), project=project)
+                case Need.TARGETS:
+                    async with self._reading(view) as (reads, project):
+                        return TargetsSeen(_targets(await reads.named(view.target_name), view), project)
+                case Need.JOB:
+                    longest = _LONGEST_TURN_SECONDS if may_postpone else None
+                    async with self._through(view, longest_turn=longest) as (client, project):
                         return replace(await self._job(client, view), project=project)
-                    case Need.TARGET:
+                case Need.TARGET:
+                    async with self._through(view) as (client, project):
                         return replace(await self._target(client, view), project=project)
-                    case Need.TARGETS:
-                        return TargetsSeen(await self._targets(client, view), project)
+        except _TooLong as exc:
+            # Each at another time: together they would have to be put off together again.
+            return Postponed(exc.seconds + random.uniform(0, 2) * view.bounds.least)  # noqa: S311
         except Unusable as exc:
             return exc.trouble
         except ims.ImsError as exc:
@@ -176,8 +192,22 @@ class Cloud:
     async def images(self, view: View) -> Listed | Trouble:
         """Return all private images of the project that the provider of this object leads to, the copy's own or not."""
         try:
-            async with self._through(view, anywhere=True) as (client, project):
-                return Listed(project, tuple(translate.image(image) for image in await client.list_images()))
+            async with self._reading(view, anywhere=True) as (reads, project):
+                return Listed(project, tuple(translate.image(image) for image in await reads.all()))
+        except Unusable as exc:
+            return exc.trouble
+        except ims.ImsError as exc:
+            return translate.trouble(exc, about_source=False)
+
+    async def ended_since(self, view: View, since: datetime) -> Listed | Trouble:
+        """Return the images made since then that can be used, of the project that the provider of this object leads to.
+
+        One call tells which of many copies are done.
+        """
+        try:
+            async with self._reading(view, anywhere=True) as (reads, project):
+                images = await reads.all(status="active", created_since=since)
+                return Listed(project, tuple(translate.image(image) for image in images))
         except Unusable as exc:
             return exc.trouble
         except ims.ImsError as exc:
@@ -185,33 +215,52 @@ class Cloud:
 
     @asynccontextmanager
     async def _through(
-        self, view: View, *, copying: bool = False, anywhere: bool = False
+        self, view: View, *, copying: bool = False, longest_turn: float | None = None
     ) -> AsyncIterator[tuple[ims.ImsClient, str]]:
         """Lend the client behind its gate, with the project it leads to, and tell the gate how the call went.
 
-        ``anywhere``: whether that may be another project than the one that the copy has to stay with.
+        Raises:
+            Unusable: the provider can't be used, its gate is closed, or it leads to another project.
+            _TooLong: the call would have to wait for its turn for longer than ``longest_turn``.
+        """
+        async with self._providers.access(view.namespace, view.spec.provider_ref) as access:
+            backlog = access.gate.backlog_seconds
+            if longest_turn is not None and backlog > longest_turn:
+                raise _TooLong(backlog)
+            try:
+                async with calling(access.gate, copying=copying):
+                    project = await access.client.project_id()
+                    if wrong := astray(view, project):
+                        raise Unusable(wrong)
+                    yield access.client, project
+            except Closed as exc:
+                raise Unusable(translate.closed(exc)) from None
+
+    @asynccontextmanager
+    async def _reading(self, view: View, *, anywhere: bool = False) -> AsyncIterator[tuple[SharedReads, str]]:
+        """Lend reads, each of which passes the gate by itself.
+
+        ``anywhere``: whether the project may be another one than that which the copy has to stay with.
 
         Raises:
             Unusable: the provider can't be used, its gate is closed, or it leads to another project.
         """
         async with self._providers.access(view.namespace, view.spec.provider_ref) as access:
             try:
-                turn = access.gate.enter(copying=copying)
-            except Closed as exc:
-                raise Unusable(translate.closed(exc)) from None
-            await asyncio.sleep(turn)
-            try:
-                project = await access.client.project_id()
+                access.gate.check(copying=False)
+                try:
+                    project = await access.client.project_id()
+                except ims.ImsError as exc:
+                    access.gate.failed(exc)
+                    raise
                 if not anywhere and (wrong := astray(view, project)):
                     raise Unusable(wrong)
-                yield access.client, project
-            except ims.ImsError as exc:
-                access.gate.failed(exc)
-                raise
-            except Unusable:
-                access.gate.not_used()
-                raise
-            access.gate.worked(copied=copying)
+                reads = self._reads.get(access.client)
+                if reads is None:
+                    reads = self._reads[access.client] = SharedReads(access.client, access.gate)
+                yield reads, project
+            except Closed as exc:
+                raise Unusable(translate.closed(exc)) from None
 
     async def _quota(self, view: View) -> str:
         """Return how much of the quota is used, in words for the end of a message; nothing where it can't be told."""
@@ -222,11 +271,11 @@ class Cloud:
             return ""
         return f" ({quota.used} of {quota.limit} images used)"
 
-    async def _preflight(self, client: ims.ImsClient, view: View) -> PreflightSeen:
-        targets = await self._targets(client, view)
+    async def _preflight(self, reads: SharedReads, view: View) -> PreflightSeen:
+        targets = _targets(await reads.named(view.target_name), view)
         if to_follow(view, targets) is not None:
             return PreflightSeen(targets, None)
-        source = await client.get_image(view.spec.source.image_id)
+        source = await reads.image(view.spec.source.image_id)
         return PreflightSeen(targets, translate.image(source))
 
     async def _job(self, client: ims.ImsClient, view: View) -> JobSeen | TargetsSeen:
@@ -250,16 +299,28 @@ class Cloud:
         return TargetSeen(ImageSeen(image_id, ImageState.ABSENT, "not there any more"))
 
     async def _targets(self, client: ims.ImsClient, view: View) -> tuple[ImageSeen, ...]:
-        """Return the images of the target's name that carry our owner mark, oldest first.
+        return _targets(await client.list_images(name=view.target_name), view)
 
-        Where the cloud tells what an image was made from, that has to be our source: someone may have copied our
-        copy, description and all.
-        """
-        source = view.spec.source.image_id
-        targets = []
-        for image in reversed(await client.list_images(name=view.target_name)):
-            seen = translate.image(image)
-            told = image.data_origin or image.original_image_id
-            if seen.marker and seen.marker.owner == view.owner and (image.derived_from(source) or not told):
-                targets.append(seen)
-        return tuple(targets)
+
+class _TooLong(Exception):
+    """A call was not made, as it would have had to wait so many seconds for its turn."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+def _targets(named: Iterable[ims.Image], view: View) -> tuple[ImageSeen, ...]:
+    """Return those of the images of the target's name, newest first, that carry our owner mark, oldest first.
+
+    Where the cloud tells what an image was made from, that has to be our source: someone may have copied our
+    copy, description and all.
+    """
+    source = view.spec.source.image_id
+    targets = []
+    for image in reversed(tuple(named)):
+        seen = translate.image(image)
+        told = image.data_origin or image.original_image_id
+        if seen.marker and seen.marker.owner == view.owner and (image.derived_from(source) or not told):
+            targets.append(seen)
+    return tuple(targets)

@@ -6,7 +6,8 @@ from imagecopy.flow.deletion import DeletionAsked, Seen, decide_deletion, deleti
 from imagecopy.flow.seen import PreflightSeen, Trouble
 from imagecopy.flow.view import in_flight
 from imagecopy.kube.objects import Snapshot
-from imagecopy.reconcile.tick import Memory, Reconciler
+from imagecopy.reconcile.memory import Memory
+from imagecopy.reconcile.tick import Reconciler
 
 
 async def farewell(reconciler: Reconciler, seen: Snapshot, memory: Memory) -> float | None:

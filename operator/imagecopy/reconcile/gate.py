@@ -7,6 +7,7 @@
 - **Budget**: calls per second, so that many jobs together stay below the cloud's limit.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -94,6 +95,19 @@ class Gate:
         turn = max(self._next_at, now)
         self._next_at = turn + 1 / self.calls_per_second
         return turn - now
+
+    async def turn(self) -> None:
+        """Wait until one more call may be made, for the next page of a list.
+
+        Raises:
+            Closed: none may.
+        """
+        await asyncio.sleep(self.enter(copying=False))
+
+    @property
+    def backlog_seconds(self) -> float:
+        """How long a call would have to wait for its turn."""
+        return max(0.0, self._next_at - self.clock())
 
     @property
     def _failing(self) -> bool:

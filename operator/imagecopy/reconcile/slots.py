@@ -1,15 +1,14 @@
 """Slots: who may have a job running at a project of the cloud, and whose turn is next.
 
 The cloud allows few jobs at a time for a whole project, whoever asks. All ImageCopies that share a project, through
-whichever provider, stand in one queue, oldest first. One that waits calls nobody and writes nothing: it sleeps until a
+whichever provider, stand in one queue, oldest first. One that waits calls nobody and writes nothing: it is told when a
 slot is freed for it. After a restart the slots in use are known from the statuses before anything is started.
 """
 
-import asyncio
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 Place = tuple[str, str]
@@ -19,11 +18,10 @@ UNKNOWN_PROJECT: Final = ""
 """The project of a job that was found at the start and whose provider was not looked at yet: it counts for all."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class _Waiting:
     project: str
     place: Place
-    turn: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Slots:
@@ -37,6 +35,8 @@ class Slots:
         self._limits: dict[str, int] = {}
         self.on_change: Callable[[str], None] | None = None
         """Told of each project whose number of jobs changed; must be quick."""
+        self.on_turn: Callable[[str], None] | None = None
+        """Told of each object whose turn it may be; must be quick."""
 
     def used(self, project: str) -> int:
         """Return how many jobs run at a project, as far as we know."""
@@ -71,7 +71,10 @@ class Slots:
 
     def take(self, uid: str, project: str, limit: int, place: Place) -> bool:
         """Take a slot if one is free and no older object waits for it; else stand in the queue."""
+        raised = limit > self._limits.get(project, limit)
         self._limits[project] = limit
+        if raised:
+            self._call_next(project)
         if self._project_of.get(uid) == project:
             return True
         self._give_back(uid)
@@ -84,24 +87,6 @@ class Slots:
             self._waiting[uid] = _Waiting(project, place)
             insort(self._queues[project], (place, uid))
         return False
-
-    async def turn(self, uid: str, seconds: float) -> None:
-        """Sleep until it may be this object's turn, at most so long."""
-        waiting = self._waiting.get(uid)
-        if waiting is None:
-            return
-        waiting.turn.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await waiting.turn.wait()
-        except TimeoutError:
-            return
-
-    def wake(self, uid: str) -> None:
-        """Wake an object that waits, because something about it changed."""
-        waiting = self._waiting.get(uid)
-        if waiting is not None:
-            waiting.turn.set()
 
     def release(self, uid: str) -> None:
         """Give back the slot or the place in the queue, and wake whose turn it is then."""
@@ -125,7 +110,6 @@ class Slots:
             return None
         queue = self._queues[waiting.project]
         del queue[bisect_left(queue, (waiting.place, uid))]
-        waiting.turn.set()
         return waiting.project
 
     def _give_back(self, uid: str) -> str | None:
@@ -136,5 +120,11 @@ class Slots:
 
     def _call_next(self, project: str) -> None:
         free = self._limits.get(project, 0) - self.used(project)
-        for _, uid in self._queues[project][: max(free, 0)]:
-            self._waiting[uid].turn.set()
+        if self.on_turn is not None:
+            for _, uid in self._queues[project][: max(free, 0)]:
+                self.on_turn(uid)
+
+    def ahead(self, uid: str) -> int:
+        """Return how many wait before an object that waits."""
+        waiting = self._waiting[uid]
+        return bisect_left(self._queues[waiting.project], (waiting.place, uid))

@@ -23,7 +23,8 @@ from imagecopy.kube.client import KubeClient
 from imagecopy.kube.errors import KubeError
 from imagecopy.kube.objects import Snapshot
 from imagecopy.reconcile.census import Census
-from imagecopy.reconcile.tick import Memory, Reconciler
+from imagecopy.reconcile.memory import Memory
+from imagecopy.reconcile.tick import Reconciler
 
 _BETWEEN_PROVIDERS_SECONDS: Final = 1.0
 

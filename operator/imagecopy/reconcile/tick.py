@@ -9,20 +9,17 @@ The order of it is what makes a copy exactly one:
   enough, the next process finds an attempt without a job id, and that is never POSTed again.
 """
 
-import asyncio
-import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import structlog
 
-from imagecopy.api.conditions import ConditionType, Reason
 from imagecopy.api.imagecopy import ImageCopyStatus
-from imagecopy.flow.decide import decide, to_follow
+from imagecopy.flow.decide import decide, to_follow, waiting_seconds
 from imagecopy.flow.marker import owner_of
 from imagecopy.flow.pacing import Bounds
 from imagecopy.flow.project import home
@@ -30,7 +27,6 @@ from imagecopy.flow.seen import (
     ImageState,
     JobSeen,
     PostAccepted,
-    PostOutcome,
     Seen,
     SlotsBusy,
     TargetSeen,
@@ -39,52 +35,31 @@ from imagecopy.flow.seen import (
     is_trouble,
 )
 from imagecopy.flow.steps import Event, PostCopy, SetTags
-from imagecopy.flow.view import Need, Recent, View, condition, in_flight, needs, occupies_slot, prepare
+from imagecopy.flow.view import Need, Recent, View, needs, occupies_slot, prepare
 from imagecopy.kube import events
 from imagecopy.kube.client import KubeClient
-from imagecopy.kube.errors import Conflict, KubeError, Missing, Refused
 from imagecopy.kube.objects import Snapshot
 from imagecopy.reconcile.cloud import Cloud, Looked
+from imagecopy.reconcile.durations import Durations, Kind
 from imagecopy.reconcile.ended import OnEnd, ended
-from imagecopy.reconcile.slots import UNKNOWN_PROJECT, Slots
+from imagecopy.reconcile.lookout import Lookout
+from imagecopy.reconcile.memory import Memory
+from imagecopy.reconcile.provider_objects import key_of
+from imagecopy.reconcile.slots import UNKNOWN_PROJECT, Place, Slots
+from imagecopy.reconcile.storing import Storing, Tell, told
 
-_RACES: Final = 3
-"""So often a tick starts over when somebody else wrote in between; then it waits its turn."""
-_RACE_PAUSE_SECONDS: Final = 1.0
 _SEND_SECONDS: Final = 30.0
 """An attempt is sent so soon after it was decided on, or a quarter of the settle window if that is less, or never."""
-_STORE_PAUSES_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
-"""Pauses while a status can't be stored."""
-_TURN_SECONDS: Final = 60.0
-"""An object that waits for a slot looks around so often, whether it was woken or not."""
+_START_SECONDS: Final = 5.0
+"""So many seconds of a provider's budget may be spoken for by intents whose POST waits for its turn ..."""
+_LEAST_STARTS: Final = 4
+"""... or by so many intents, if those are more."""
 
-_T = TypeVar("_T")
-_Work = Callable[[Snapshot, "Memory"], Awaitable[float | None]]
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class Memory:
-    """What this process remembers of one object between its ticks. All of it may be lost at any time."""
-
-    stored: Snapshot | None = None
-    """The object as we wrote it last: the watch brings our own writes a moment later."""
-    outcome: PostOutcome | None = None
-    """What a POST brought and is not stored yet."""
-    recent: Recent = field(default_factory=Recent)
-    store_failures: int = 0
-    unresolved_since: float | None = None
-    """Since when, by the monotonic clock, a lost outcome is looked for in vain ..."""
-    unresolved_attempt: int = 0
-    """... and of which attempt: another process may have gone on to the next one."""
-    deletion_asked_at: float | None = None
-    """When, by the monotonic clock, the cloud agreed to delete the image."""
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """One tick at a time, also while the object is being deleted."""
-
-
-class Reconciler:
+class Reconciler(Storing):
     """Makes ticks; built once, shared by all objects."""
 
     def __init__(
@@ -95,28 +70,33 @@ class Reconciler:
         installation: str,
         writer: str,
         bounds: Bounds,
+        calls_per_second: float = 10.0,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
         settle_seconds: float = 300.0,
+        tell: Tell | None = None,
         on_event: Callable[[Event], None] | None = None,
         on_end: OnEnd | None = None,
     ) -> None:
         """``installation`` tells clusters apart that share a project, ``writer`` this process from all others.
 
-        ``settle_seconds``: how long a copy whose reply was lost may take to show up. ``on_...`` are for metrics.
+        ``settle_seconds``: how long a copy whose reply was lost may take to show up. ``tell`` posts an Event, at once
+        by default. ``on_...`` are for metrics.
         """
+        super().__init__(kube, clock, tell or partial(events.post, kube), on_event)
         self.cloud = cloud
-        self.clock = clock
         self.monotonic = monotonic
         self.slots = Slots()
+        self.starts = Slots()
+        """Who may store an intent now, by provider: its POST has to get its turn in the budget soon after."""
+        self._starts_at_once = max(_LEAST_STARTS, int(calls_per_second * _START_SECONDS))
+        self.lookout = Lookout(calls_per_second)
+        self._durations = Durations()
         self._settle_seconds = settle_seconds
-        self._on_event = on_event
         self._on_end = on_end
-        self._kube = kube
         self._installation = installation
         self._writer = writer
         self._bounds = bounds
-        self._unbroken: set[asyncio.Task[Any]] = set()
 
     async def tick(self, seen: Snapshot, memory: Memory) -> float | None:
         """Bring one copy one step further; ``seen`` is the object as the watch has it.
@@ -126,52 +106,10 @@ class Reconciler:
         async with memory.lock:
             return await self.persisting(seen, memory, self._advance)
 
-    async def persisting(self, seen: Snapshot, memory: Memory, step: _Work) -> float | None:
-        """Do one step on the freshest object, starting over where somebody else wrote in between.
-
-        Returns what the step returns, or a pause where its status could not be stored; None if the object is gone.
-        """
-        known = memory.stored
-        fresh = seen if known is None or known.uid != seen.uid or seen.is_newer_than(known) else known
-        try:
-            for _ in range(_RACES):
-                try:
-                    return await step(fresh, memory)
-                except Conflict:
-                    fresh = memory.stored = await self._kube.image_copy(seen.namespace, seen.name)
-                    if fresh.uid != seen.uid:
-                        return None
-        except Missing:
-            self._gone(memory)
-            return None
-        except Refused as exc:
-            _log.error("the API server refuses our status", error=str(exc))
-            return self._store_pause(memory)
-        except KubeError as exc:
-            _log.warning("the status can't be stored now", error=str(exc), unsaved=_told(memory.outcome))
-            return self._store_pause(memory)
-        return _RACE_PAUSE_SECONDS
-
-    async def refresh(self, namespace: str, name: str, memory: Memory) -> None:
-        """Read the object anew, where no watch brings what becomes of it; a failure leaves it as it was."""
-        try:
-            memory.stored = await self._kube.image_copy(namespace, name)
-        except KubeError as exc:
-            _log.debug("the object can't be read now", error=str(exc))
-
-    async def drain(self, seconds: float) -> None:
-        """Wait until what must not be broken off is done, at most so long."""
-        if self._unbroken:
-            await asyncio.wait(self._unbroken, timeout=seconds)
-
-    def break_off(self) -> None:
-        """Cancel what is still not done: the next process finds an attempt whose outcome is not known."""
-        for task in self._unbroken:
-            task.cancel()
-
     async def _advance(self, known: Snapshot, memory: Memory) -> float | None:
+        found, memory.found = memory.found, None
         if memory.outcome is None and known.is_resting:
-            self.slots.release(known.uid)
+            self.forget(known.uid)
             return None
         view = prepare(self.view(known, memory), self.clock())
         need = needs(view, self.clock())
@@ -181,27 +119,39 @@ class Reconciler:
             if seen is None and need is Need.PREFLIGHT:
                 seen = await self._admission(known, view)
                 waiting = isinstance(seen, SlotsBusy)
+                if seen is None and not self._may_start(known):
+                    waiting = True
+                    return waiting_seconds(self.starts.ahead(known.uid))
+            if seen is None and found is not None and need is Need.JOB and await self._may_take(view, found):
+                seen = found
             if seen is None:
-                seen = await self.look(view, need, memory)
+                crowded = self.lookout.is_crowd(key_of(view.namespace, view.spec.provider_ref))
+                may_postpone = crowded and not view.overdue(self.clock())
+                seen = await self.look(view, need, memory, may_postpone=may_postpone)
             return await self.unbreakable(self._carry_out(known, view, seen, memory))
         finally:
+            latest = memory.stored or known
             if not waiting:
-                await self._settle_slot(view, memory.stored or known, memory)
+                self.starts.release(known.uid)
+                await self._settle_slot(view, latest, memory)
+            self.lookout.note(latest, memory)
+
+    async def _may_take(self, view: View, found: TargetsSeen) -> bool:
+        """Tell whether the copy may be told what was found on behalf of another one: same project, same provider."""
+        return home(view.status) == found.project and await self.cloud.may_use(view)
 
     async def _admission(self, known: Snapshot, view: View) -> SlotsBusy | Trouble | None:
-        """Return None if the copy may start. Who has been told to wait sleeps here until it may be its turn."""
+        """Return None if the copy may start."""
         project = await self.cloud.project(view, copying=True)
         if isinstance(project, Trouble):
             return project
-        place = (known.created_at, f"{known.namespace}/{known.name}")
-        if self.slots.take(known.uid, project.id, project.slots, place):
+        if self.slots.take(known.uid, project.id, project.slots, _place_of(known)):
             return None
-        told = condition(view.status, ConditionType.READY)
-        if told is not None and told.reason is Reason.WAITING_FOR_SLOT:
-            await self.slots.turn(known.uid, _TURN_SECONDS)
-            if self.slots.take(known.uid, project.id, project.slots, place):
-                return None
-        return SlotsBusy(project.slots)
+        return SlotsBusy(project.slots, self.slots.ahead(known.uid))
+
+    def _may_start(self, known: Snapshot) -> bool:
+        key = str(key_of(known.namespace, known.spec.provider_ref))
+        return self.starts.take(known.uid, key, self._starts_at_once, _place_of(known))
 
     async def _settle_slot(self, view: View, latest: Snapshot, memory: Memory) -> None:
         if not occupies_slot(latest.status) and memory.outcome is None:
@@ -212,9 +162,12 @@ class Reconciler:
                 project = UNKNOWN_PROJECT
             self.slots.hold(latest.uid, project if isinstance(project, str) else project.id)
 
-    async def look(self, view: View, need: Need, memory: Memory) -> Looked:
-        """Look at what is needed, and note for how long an outcome has been looked for in vain."""
-        seen = await self.cloud.look(view, need)
+    async def look(self, view: View, need: Need, memory: Memory, *, may_postpone: bool = False) -> Looked:
+        """Look at what is needed, and note for how long an outcome has been looked for in vain.
+
+        ``may_postpone``: see :meth:`imagecopy.reconcile.cloud.Cloud.look`.
+        """
+        seen = await self.cloud.look(view, need, may_postpone=may_postpone)
         number = view.status.attempt.number if view.status.attempt else 0
         if number != memory.unresolved_attempt:
             memory.unresolved_attempt, memory.unresolved_since = number, None
@@ -227,7 +180,7 @@ class Reconciler:
 
     async def _carry_out(self, known: Snapshot, view: View, seen: Seen, memory: Memory) -> float | None:
         troubled = False
-        job_ended_at: datetime | None = None
+        job: JobSeen | None = None
         while True:
             now, began = self.clock(), self.monotonic()
             if is_trouble(seen):
@@ -236,11 +189,8 @@ class Reconciler:
             step = decide(replace(view, recent=self._recent(memory)), seen, now)
             before = known.status
             known = await self.store(known, step.status, step.events, memory, intent=step.act)
-            if isinstance(seen, JobSeen):
-                job_ended_at = seen.ended_at
-            end = ended(before, known.status, job_ended_at, self.clock())
-            if end is not None and self._on_end is not None:
-                self._on_end(end)
+            job = seen if isinstance(seen, JobSeen) else job
+            self._note_end(view, before, known.status, job)
             if isinstance(seen, JobSeen) and seen.progress != memory.recent.progress:
                 memory.recent = replace(memory.recent, progress=seen.progress, progress_moved_at=now)
             if step.act is None:
@@ -249,6 +199,15 @@ class Reconciler:
                 return step.again
             view = self.view(known, memory)
             seen = await self._act(view, step.act, memory, partial(self._held_up, now, began))
+
+    def _note_end(self, view: View, before: ImageCopyStatus, after: ImageCopyStatus, job: JobSeen | None) -> None:
+        end = ended(before, after, job.ended_at if job else None, self.clock())
+        if end is None:
+            return
+        if self._on_end is not None:
+            self._on_end(end)
+        if job is not None and job.seconds is not None and job.trouble is None:
+            self._durations.note(_kind_of(view), job.seconds)
 
     def _held_up(self, now: datetime, began: float) -> bool:
         """Tell whether so much time has passed, by either clock, that another process may have given our attempt up.
@@ -265,39 +224,8 @@ class Reconciler:
         memory.outcome = outcome = await self.cloud.post(view, act, held_up=held_up)
         if isinstance(outcome, PostAccepted):
             structlog.contextvars.bind_contextvars(job=outcome.job_id)
-        _log.info("the copy call was sent", **_told(outcome))
+        _log.info("the copy call was sent", **told(outcome))
         return outcome
-
-    async def store(
-        self,
-        known: Snapshot,
-        status: ImageCopyStatus,
-        news: tuple[Event, ...],
-        memory: Memory,
-        intent: object = None,
-    ) -> Snapshot:
-        """Store the status if it is another one, then tell the Events, and return the object as it is then.
-
-        Raises:
-            Conflict: somebody else wrote in between, or stored an intent of the same content.
-            KubeError: see :mod:`imagecopy.kube.errors`.
-        """
-        if status != known.status:
-            written = await self._kube.write_status(known, status)
-            if isinstance(intent, PostCopy) and written.status.attempt != intent.attempt:
-                raise Conflict("another process stored this intent")
-            if known.status.progress and written.status.progress != known.status.progress:
-                memory.recent = replace(memory.recent, progress_written_at=self.clock())
-            known = memory.stored = written
-        memory.outcome = None
-        memory.store_failures = 0
-        for event in news:
-            level = logging.WARNING if event.type == "Warning" else logging.INFO
-            _log.log(level, event.message, reason=event.reason)
-            if self._on_event is not None:
-                self._on_event(event)
-            await events.post(self._kube, known, event)
-        return known
 
     def view(self, known: Snapshot, memory: Memory) -> View:
         """Return the object as a decision wants it."""
@@ -312,9 +240,23 @@ class Reconciler:
             status=known.status,
             retry_requested_at=known.retry_requested_at,
             recent=self._recent(memory),
-            bounds=self._bounds,
+            bounds=replace(
+                self._bounds, least=self.lookout.least_pause(key_of(known.namespace, known.spec.provider_ref))
+            ),
             settle_seconds=self._settle_seconds,
+            expected_seconds=self._durations.expected(_kind_of(known)),
         )
+
+    def watch_over(self, memory: Memory) -> None:
+        """Have the lookout see the end of a copy that was found running."""
+        if memory.stored is not None:
+            self.lookout.note(memory.stored, memory)
+
+    def forget(self, uid: str) -> None:
+        """Nothing runs or waits for this object any more."""
+        self.slots.release(uid)
+        self.starts.release(uid)
+        self.lookout.forget(uid)
 
     def _recent(self, memory: Memory) -> Recent:
         now, since, asked = self.monotonic(), memory.unresolved_since, memory.deletion_asked_at
@@ -324,30 +266,10 @@ class Reconciler:
             deletion_asked_for=None if asked is None else now - asked,
         )
 
-    async def unbreakable(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Run ``work`` to its end even if the tick is cancelled."""
-        task = asyncio.create_task(work)
-        self._unbroken.add(task)
-        task.add_done_callback(self._unbroken.discard)
-        return await asyncio.shield(task)
 
-    def _store_pause(self, memory: Memory) -> float:
-        pause = _STORE_PAUSES_SECONDS[min(memory.store_failures, len(_STORE_PAUSES_SECONDS) - 1)]
-        memory.store_failures += 1
-        return pause
-
-    def _gone(self, memory: Memory) -> None:
-        if memory.outcome is not None:
-            _log.warning("the ImageCopy is gone; its copy stays in the cloud", **_told(memory.outcome))
-        elif memory.stored is not None and (attempt := in_flight(memory.stored.status)):
-            _log.warning("the ImageCopy is gone; its copy stays in the cloud", job=attempt.job_id)
+def _place_of(known: Snapshot) -> Place:
+    return known.created_at, f"{known.namespace}/{known.name}"
 
 
-def _told(outcome: PostOutcome | None) -> dict[str, Any]:
-    """Return the words for a log line: with them, a lost copy could be found by hand."""
-    if outcome is None:
-        return {}
-    told: dict[str, Any] = {"outcome": type(outcome).__name__, "marker_token": outcome.attempt.token}
-    if isinstance(outcome, PostAccepted):
-        return told | {"job": outcome.job_id, "request_id": outcome.request_id}
-    return told | {"error": outcome.trouble.words, "request_id": outcome.trouble.request_id}
+def _kind_of(copy: Snapshot | View) -> Kind:
+    return copy.status.project_id, copy.spec.source.image_id, copy.spec.target.kms_key_id is not None

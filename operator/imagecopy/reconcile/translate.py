@@ -74,7 +74,10 @@ def job(found: ims.Job) -> JobSeen:
     """Return a job as seen; a failed one with the trouble that its code stands for."""
     image_id = found.image_id if len(found.image_id or "") <= _ID_LIMIT else None
     if found.state is ims.JobState.SUCCESS:
-        return JobSeen(JobState.SUCCEEDED, found.progress, image_id, ended_at=found.end_time)
+        seconds = None
+        if found.begin_time is not None and found.end_time is not None:
+            seconds = (found.end_time - found.begin_time).total_seconds()
+        return JobSeen(JobState.SUCCEEDED, found.progress, image_id, ended_at=found.end_time, seconds=seconds)
     if found.state is not ims.JobState.FAIL:
         return JobSeen(JobState.RUNNING, found.progress, image_id)
     kind = ims.class_of_code(found.error_code)

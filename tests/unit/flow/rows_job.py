@@ -2,7 +2,7 @@
 
 from imagecopy.api.conditions import ConditionType, Reason
 from imagecopy.api.imagecopy import AttemptOutcome, Phase
-from imagecopy.flow.seen import Cause, JobSeen, JobState, Seen
+from imagecopy.flow.seen import Cause, JobSeen, JobState, Postponed, Seen
 from imagecopy.flow.steps import SetTags
 from imagecopy.flow.view import Need, View
 from unit.flow.builders import (
@@ -76,18 +76,23 @@ RUNNING = (
         events=("Progress",), fields={"progress": "25%"},
     ),
     _running(
-        "a half is told, written or not", _at_30_percent(), running(0.51), 190, (109, 110),
+        "a half is told, written or not", _at_30_percent(), running(0.51), 190, (120, 120),
         events=("Progress",), fields={"progress": "30%"},
     ),
     _running(
         "a half that was told before it was written is not told again", _at_30_percent(progress=0.51),
-        running(0.53), 191, (101, 102),
+        running(0.53), 191, (120, 120),
     ),
-    _running("three quarters are told", _at_30_percent(), running(0.8), 480, (71, 73), events=("Progress",),
+    Row(
+        "a job that was not looked at is looked at when there is a turn for it",
+        _at_30_percent(), Postponed(40.0), 300,
+        need=Need.JOB, phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), again=(40, 40), fields={"progress": "30%"},
+    ),
+    _running("three quarters are told", _at_30_percent(), running(0.8), 480, (89, 91), events=("Progress",),
              fields={"progress": "80%"}),
     _running("several marks at once are told as the last", copying(), running(0.99), 594, (3.5, 3.7),
              events=("Progress",), fields={"progress": "99%"}),
-    _running("a running job never shows as complete", copying(), running(1.0), 600, (2, 2), events=("Progress",),
+    _running("a running job never shows as complete", copying(), running(1.0), 600, (3, 3), events=("Progress",),
              fields={"progress": "99%"}),
     _running("a job near its end is looked at often", _at_30_percent(progress=0.98), running(0.99), 594, (3.5, 3.7),
              fields={"progress": "99%"}),
@@ -125,7 +130,7 @@ LOST = (
         "a job that is seen again after trouble is told as copying",
         then(troubled_since(copying(), 50), trouble(Cause.UNREACHABLE), 80), running(0.5), 100,
         need=Need.JOB,
-        phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), again=(60, 60), events=("Progress",),
+        phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), again=(75, 75), events=("Progress",),
         also={ConditionType.PROVIDER_READY: (TRUE, Reason.SUCCEEDED)},
     ),
 )  # fmt: skip

@@ -175,7 +175,7 @@ FOLLOWED = (
     Row(
         "a followed image that is still made is looked at less often",
         *_followed(ImageState.PENDING), 600,
-        need=Need.TARGET, phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), again=(30, 30),
+        need=Need.TARGET, phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), again=(60, 60),
     ),
     Row(
         "a followed image that was killed is followed by another attempt",
@@ -187,7 +187,7 @@ FOLLOWED = (
     Row(
         "an adopted image that is still made is looked at less often",
         _ADOPTED_PENDING, TargetSeen(image(ImageState.PENDING)), 600,
-        need=Need.TARGET, phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), again=(30, 30),
+        need=Need.TARGET, phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), again=(60, 60),
     ),
     Row(
         "an adopted image that became active has been adopted",

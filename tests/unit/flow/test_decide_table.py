@@ -16,6 +16,7 @@ from imagecopy.flow.seen import (
     JobSeen,
     JobState,
     NothingSeen,
+    Postponed,
     PreflightSeen,
     Seen,
     SlotsBusy,
@@ -40,7 +41,7 @@ ROWS: tuple[Row, ...] = (
 ANSWERS: dict[Need, tuple[type, ...]] = {
     Need.NOTHING: (NothingSeen,),
     Need.PREFLIGHT: (PreflightSeen, SlotsBusy, Trouble),
-    Need.JOB: (JobSeen, TargetsSeen, Trouble),
+    Need.JOB: (JobSeen, Postponed, TargetsSeen, Trouble),
     Need.TARGETS: (TargetsSeen, Trouble),
     Need.TARGET: (TargetSeen, Trouble),
 }

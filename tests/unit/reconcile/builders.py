@@ -165,12 +165,14 @@ class FakeCloud(Cloud):
         self.during_delete: Callable[[], Any] | None = None
         self.lists: tuple[ImageSeen, ...] | Trouble = ()
         self.not_allowed: set[str] = set()
+        self.may_postpone: list[bool] = []
 
     async def project(self, view: View, *, copying: bool = False) -> Project | Trouble:
         return self.at_project
 
-    async def look(self, view: View, need: Need) -> Looked:
+    async def look(self, view: View, need: Need, *, may_postpone: bool = False) -> Looked:
         self.log.append(f"look {need.name}")
+        self.may_postpone.append(may_postpone)
         if need is Need.NOTHING:
             return NothingSeen()
         return self.sees.pop(0) if len(self.sees) > 1 else self.sees[0]

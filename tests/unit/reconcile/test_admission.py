@@ -1,8 +1,7 @@
-"""Slots in a tick: who waits makes no look and no write, and is woken when a slot is freed."""
-
-import asyncio
+"""Slots in a tick: who waits makes no look and no write, and is told when a slot is freed."""
 
 from imagecopy.api.conditions import ConditionType, Reason
+from imagecopy.flow.decide import WAITING_SECONDS
 from imagecopy.flow.seen import Cause, PostUnknown, TagsRefused, TargetsSeen, Trouble
 from imagecopy.flow.view import condition
 from imagecopy.kube.errors import Unavailable
@@ -27,25 +26,29 @@ def _reason(stage: Stage) -> Reason:
 
 async def test_who_waits_for_a_slot_makes_one_write_and_no_look(stage: Stage) -> None:
     _fill(stage)
-    assert await stage.tick() == 0.05
+    assert await stage.tick() == WAITING_SECONDS
     assert (stage.log, _reason(stage)) == (["write status"], Reason.WAITING_FOR_SLOT)
     for _ in range(20):
-        waiting = asyncio.create_task(stage.tick(0.05))
-        await asyncio.sleep(0)
-        stage.reconciler.slots.wake(UID)
-        assert await waiting == 0.05
+        assert await stage.tick(60) == WAITING_SECONDS
     assert stage.log == ["write status"]
     assert [event["reason"] for event in stage.kube.events] == ["WaitingForSlot"]
 
 
-async def test_a_freed_slot_is_taken_at_once(stage: Stage) -> None:
+async def test_who_waits_behind_others_looks_less_often(stage: Stage) -> None:
     _fill(stage)
+    for number in range(10_000):
+        assert not stage.reconciler.slots.take(f"uid-{number}", "project-1", 1, ("", f"team-a/{number:05}"))
+    assert await stage.tick() == 3600
+
+
+async def test_a_freed_slot_is_told_and_taken(stage: Stage) -> None:
+    _fill(stage)
+    told: list[str] = []
+    stage.reconciler.slots.on_turn = told.append
     await stage.tick()
-    waiting = asyncio.create_task(stage.tick(0.05))
-    await asyncio.sleep(0)
-    assert not waiting.done()
     stage.reconciler.slots.release("other")
-    assert await waiting == 5
+    assert told == [UID]
+    assert await stage.tick() == 5
     assert stage.log == ["write status", "look PREFLIGHT", "write intent", "POST", "write job id"]
     assert stage.reconciler.slots.holds(UID)
 
@@ -54,11 +57,8 @@ async def test_an_older_object_goes_first(stage: Stage) -> None:
     _fill(stage)
     await stage.tick()
     assert not stage.reconciler.slots.take("older", "project-1", 1, ("", "team-a/a"))
-    waiting = asyncio.create_task(stage.tick(0.05))
-    await asyncio.sleep(0)
     stage.reconciler.slots.release("other")
-    stage.reconciler.slots.wake(UID)
-    assert await waiting == 0.05
+    assert await stage.tick() == WAITING_SECONDS + 6
     assert stage.cloud.posts == []
 
 

@@ -27,7 +27,7 @@ class _Through(Cloud):
         self.asked: list[bool] = []
 
     @asynccontextmanager
-    async def _through(self, view: View, *, copying: bool = False, anywhere: bool = False) -> Any:
+    async def _through(self, view: View, *, copying: bool = False, **_: object) -> Any:
         yield _NotToBeCalled(), "project-1"
 
 

@@ -1,6 +1,5 @@
 """Who may have a job running, and whose turn is next."""
 
-import asyncio
 import time
 
 import pytest
@@ -14,8 +13,9 @@ def _place(number: int) -> tuple[str, str]:
     return (f"2026-09-01T12:00:{number:05}Z", f"team-a/golden-{number}")
 
 
-def _full(limit: int = 2, project: str = P) -> Slots:
+def _full(limit: int = 2, project: str = P, told: list[str] | None = None) -> Slots:
     slots = Slots()
+    slots.on_turn = None if told is None else told.append
     for number in range(limit):
         assert slots.take(f"running-{number}", project, limit, _place(number))
     return slots
@@ -23,16 +23,6 @@ def _full(limit: int = 2, project: str = P) -> Slots:
 
 def _takes(slots: Slots, *numbers: int, limit: int = 2, project: str = P) -> list[bool]:
     return [slots.take(f"w-{number}", project, limit, _place(number)) for number in numbers]
-
-
-async def _woken(slots: Slots, *numbers: int) -> list[int]:
-    """Which of these are woken by what is done between two turns of the event loop."""
-    return [number for number in numbers if slots._waiting[f"w-{number}"].turn.is_set()]
-
-
-def _sleep(slots: Slots, *numbers: int) -> None:
-    for number in numbers:
-        slots._waiting[f"w-{number}"].turn.clear()
 
 
 def test_there_are_so_many_slots_and_no_more() -> None:
@@ -67,54 +57,39 @@ def test_objects_of_one_second_stand_in_the_order_of_their_names() -> None:
     assert slots.take("uid-a", P, 1, ("2026-09-01T12:00:00Z", "team-a/a"))
 
 
-async def test_a_freed_slot_wakes_the_oldest_only() -> None:
-    slots = _full(2)
+def test_a_freed_slot_is_told_to_the_oldest_only() -> None:
+    told: list[str] = []
+    slots = _full(2, told=told)
     _takes(slots, 12, 10, 11)
-    _sleep(slots, 10, 11, 12)
     slots.release("running-0")
-    assert await _woken(slots, 10, 11, 12) == [10]
+    assert told == ["w-10"]
     slots.release("running-1")
-    assert await _woken(slots, 10, 11, 12) == [10, 11]
+    assert told[1:] == ["w-10", "w-11"]
 
 
-async def test_who_sleeps_is_woken_by_a_release() -> None:
-    slots = _full(1)
-    _takes(slots, 10, limit=1)
-    turn = asyncio.create_task(slots.turn("w-10", 60))
-    await asyncio.sleep(0)
-    assert not turn.done()
-    slots.release("running-0")
-    await turn
-    assert _takes(slots, 10, limit=1) == [True]
-
-
-async def test_who_sleeps_is_woken_by_an_edit_and_when_it_leaves() -> None:
-    slots = _full(1)
-    for act in (slots.wake, slots.release):
-        _takes(slots, 10, limit=1)
-        turn = asyncio.create_task(slots.turn("w-10", 60))
-        await asyncio.sleep(0)
-        act("w-10")
-        await turn
-    assert slots.waiting(P) == 0
-    await slots.turn("w-10", 60)
-
-
-async def test_a_turn_ends_by_itself() -> None:
-    slots = _full(1)
-    _takes(slots, 10, limit=1)
-    await slots.turn("w-10", 0.001)
-    assert slots.waiting(P) == 1
-
-
-async def test_a_place_that_is_given_up_lets_the_next_one_up() -> None:
-    slots = _full(1)
+def test_a_place_that_is_given_up_lets_the_next_one_up() -> None:
+    told: list[str] = []
+    slots = _full(1, told=told)
     _takes(slots, 10, 11, limit=1)
     slots.release("running-0")
-    _sleep(slots, 11)
     slots.release("w-10")
-    assert await _woken(slots, 11) == [11]
+    assert told == ["w-10", "w-11"]
     assert _takes(slots, 11, limit=1) == [True]
+
+
+def test_more_slots_are_told_to_as_many_as_wait_for_them() -> None:
+    told: list[str] = []
+    slots = _full(1, told=told)
+    _takes(slots, 10, 11, 12, 13, limit=1)
+    assert _takes(slots, 10, limit=3) == [True]
+    assert told == ["w-10", "w-11"]
+    assert _takes(slots, 11, limit=3) == [True]
+
+
+def test_who_waits_knows_how_many_are_ahead() -> None:
+    slots = _full(1)
+    _takes(slots, 12, 10, 11, limit=1)
+    assert [slots.ahead(f"w-{number}") for number in (10, 11, 12)] == [0, 1, 2]
 
 
 def test_projects_have_slots_of_their_own() -> None:
@@ -155,17 +130,18 @@ def test_a_job_of_an_unknown_project_counts_for_all_until_it_is_known() -> None:
     assert _takes(slots, 10, limit=1) == [True]
 
 
-async def test_jobs_of_an_unknown_project_are_forgotten() -> None:
+def test_jobs_of_an_unknown_project_are_forgotten() -> None:
+    told: list[str] = []
     slots = Slots()
+    slots.on_turn = told.append
     slots.hold("found-1", UNKNOWN_PROJECT)
     slots.hold("found-2", UNKNOWN_PROJECT)
     slots.hold("found-3", P)
     _takes(slots, 10, limit=3)
     _takes(slots, 11, limit=1, project=Q)
-    _sleep(slots, 10, 11)
     slots.forget_unknown()
     assert (slots.used(P), slots.used(Q)) == (1, 0)
-    assert await _woken(slots, 10, 11) == [10, 11]
+    assert sorted(set(told)) == ["w-10", "w-11"]
 
 
 def test_a_limit_that_grows_or_shrinks_counts_at_once() -> None:
