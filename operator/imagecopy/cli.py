@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from imagecopy import __version__, settings
+from imagecopy import __version__, lean, settings
 
 _KNOBS = "\n\n".join(f"\b\n{knob}" for knob in settings.describe().split("\n\n"))
 
@@ -25,6 +25,9 @@ def main() -> None:
 def run() -> None:
     """Run the operator."""
     # Imported late: the other commands need no Kubernetes client, which takes most of a second to load.
+    import uvloop
+
+    lean.leave_out_synchronous_client()
     from imagecopy import app, logs
     from imagecopy.health import PortTaken
     from imagecopy.kube.connection import NoCluster
@@ -34,7 +37,7 @@ def run() -> None:
         logs.configure(knobs.log_format, knobs.log_level)
         for name in settings.unknown_variables():
             click.echo(f"imagecopy: {name} is no setting of this version and has no effect", err=True)
-        asyncio.run(app.run(knobs))
+        uvloop.run(app.run(knobs))
     except (settings.BadSettings, app.CannotStart, NoCluster, PortTaken) as exc:
         click.echo(f"imagecopy: {exc}", err=True)
         sys.exit(1)
