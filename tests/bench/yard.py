@@ -215,6 +215,8 @@ class Yard:
         async def look() -> bool:
             nonlocal last
             for call in await self.calls(last, "copy"):
+                if call["status"] is None:
+                    break  # not answered yet: it is read again
                 last = call["sequence"]
                 if call["status"] == 200:
                     posted[call["body"]["name"]] = call["time"]
