@@ -30,8 +30,9 @@ LOOK_SECONDS: Final = 120.0
 PAUSE_SECONDS: Final = 2.5
 """Between two lists; an end is seen half of it late."""
 _COST: Final = 4.0
-"""A list that takes long is followed by a pause so many times as long, at least."""
-_LONGEST_PAUSE_SECONDS: Final = 15.0
+"""A list that takes long is followed by a pause so many times as long, ..."""
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+"""... but no longer than this: it may be the cloud that is slow."""
 _SKEW: Final = timedelta(minutes=5)
 """The cloud's clock may be behind ours by so much."""
 _SHARE_OF_BUDGET: Final = 0.5

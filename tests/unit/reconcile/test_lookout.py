@@ -126,7 +126,7 @@ async def test_lists_are_far_enough_between(stage: Stage, looptime: float) -> No
     slow.lasts = 5.0
     await _watch(lookout, quick, 60, lambda _: None)
     await _watch(lookout, slow, 60, lambda _: None)
-    assert (len(quick.asked), len(slow.asked)) == (60 / PAUSE_SECONDS - 1, 3)
+    assert (len(quick.asked), len(slow.asked)) == (60 / PAUSE_SECONDS - 1, 6)
 
 
 @pytest.mark.looptime
