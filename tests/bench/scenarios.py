@@ -197,9 +197,7 @@ async def slow_cloud(sizes: Sizes) -> AsyncIterator[Result]:
 async def throttled(sizes: Sizes) -> AsyncIterator[Result]:
     """The cloud takes one call a second, refuses the others with 429, and counts those, too."""
     window = sizes.throttle_window_seconds
-    async with Yard.open(
-        copy_seconds=sizes.short_copy_seconds, rate_limit=window, rate_window_seconds=window
-    ) as yard:
+    async with Yard.open(copy_seconds=sizes.short_copy_seconds, rate_limit=window, rate_window_seconds=window) as yard:
         await yard.start_operator()
         mark = await yard.mark()
         names = _names("copy", sizes.throttled)

@@ -186,7 +186,7 @@ class Reconciler(Storing):
             if is_trouble(seen):
                 troubled = True
                 memory.recent = replace(memory.recent, trouble_since=memory.recent.trouble_since or now)
-            step = decide(replace(view, recent=self._recent(memory)), seen, now)
+            step = decide(replace(view, recent=self._recent(memory), bounds=self._pace(known)), seen, now)
             before = known.status
             known = await self.store(known, step.status, step.events, memory, intent=step.act)
             job = seen if isinstance(seen, JobSeen) else job
@@ -240,12 +240,15 @@ class Reconciler(Storing):
             status=known.status,
             retry_requested_at=known.retry_requested_at,
             recent=self._recent(memory),
-            bounds=replace(
-                self._bounds, least=self.lookout.least_pause(key_of(known.namespace, known.spec.provider_ref))
-            ),
+            bounds=self._pace(known),
             settle_seconds=self._settle_seconds,
             expected_seconds=self._durations.expected(_kind_of(known)),
         )
+
+    def _pace(self, known: Snapshot) -> Bounds:
+        """Return the bounds of pauses, now: a crowd may have come about since the tick began."""
+        least = self.lookout.least_pause(key_of(known.namespace, known.spec.provider_ref))
+        return replace(self._bounds, least=least) if least else self._bounds
 
     def watch_over(self, memory: Memory) -> None:
         """Have the lookout see the end of a copy that was found running."""

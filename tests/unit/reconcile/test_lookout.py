@@ -215,3 +215,16 @@ async def test_a_deletion_puts_no_look_off(stage: Stage) -> None:
     stage.cloud.may_postpone.clear()
     await stage.leave(60, running(0.5))
     assert stage.cloud.may_postpone == [False]
+
+
+async def test_a_copy_that_was_asked_for_while_a_crowd_came_about_looks_as_seldom_as_they(stage: Stage) -> None:
+    others = Stage()
+    await others.tick()
+    provider = others.kube.snapshot.spec.provider_ref.name
+
+    async def crowd_comes() -> None:
+        for number in range(CROWD):
+            stage.reconciler.lookout.note(await _running(others, number, provider), Memory())
+
+    stage.cloud.during_post = crowd_comes
+    assert await stage.tick() == LOOK_SECONDS
