@@ -75,7 +75,7 @@ class Result(_Part):
     """One run of one scenario."""
 
     scenario: str
-    objects: int = Field(gt=0)
+    objects: int = Field(ge=0)
     at: AwareDatetime
     copy_seconds: Amount | None = None
     operator: Annotated[Operator, BeforeValidator(_null_as_empty)] = Operator()
