@@ -1,6 +1,6 @@
 """What kopf calls: the events of ImageCopies and providers, and deletions whose image goes, too.
 
-Nothing else in the operator knows kopf but app.
+Nothing else in the operator knows kopf but app and watching.
 
 kopf watches, and holds a finalizer on what is deleted with its image. Everything else is ours: an event only tells
 the scheduler, which makes the ticks; a handler returns None and never uses kopf's ``patch``.

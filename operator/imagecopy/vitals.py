@@ -13,7 +13,7 @@ from typing import Final
 
 BEAT_SECONDS: Final = 0.25
 LAG_LIMIT_SECONDS: Final = 5.0
-"""A loop that is so late does not serve watches and timers in time. In tests with 10 000 copies it is late by one."""
+"""A loop so late does not serve watches and ticks in time. While 10 000 copies start it is late by half a second."""
 WATCH_LIMIT_SECONDS: Final = 300.0
 """kopf opens a watch anew after 70 s without a word, and the API server sends a bookmark every minute: four chances."""
 

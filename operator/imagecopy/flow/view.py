@@ -133,7 +133,7 @@ def occupies_slot(status: ImageCopyStatus) -> bool:
 
 
 def is_resting(spec: ImageCopySpec, status: ImageCopyStatus, generation: int, retry_requested_at: str | None) -> bool:
-    """Tell whether there is nothing to do until someone edits the object: it needs no timer and no finalizer."""
+    """Tell whether there is nothing to do until someone edits the object: it has no work."""
     if status.observed_generation != generation or may_retry(status, retry_requested_at):
         return False
     return is_finished(status) or (spec.suspend and status.phase is Phase.SUSPENDED)
