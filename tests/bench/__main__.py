@@ -10,13 +10,15 @@ from bench.probe import reference_seconds
 from bench.result import write
 from bench.scenarios import ALL, Sizes
 
+_OUTPUT = Path("build/bench")
+
 
 def main() -> int:
     """Run the scenarios that the command line names, all by default."""
     parser = argparse.ArgumentParser(prog="bench", description="Measure the operator; see docs/performance.md.")
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"of {', '.join(ALL)}; default: all")
     parser.add_argument("--quick", action="store_true", help="small sizes, under three minutes")
-    parser.add_argument("--output", type=Path, default=Path("build/bench"), help="folder of the results")
+    parser.add_argument("--output", type=Path, help="folder of the results [build/bench, or build/bench/quick]")
     parser.add_argument("--sizes", help="sizes of bursts and in-flight in place of the usual, comma-separated")
     asked = parser.parse_args()
     unknown = set(asked.scenarios) - set(ALL)
@@ -26,8 +28,9 @@ def main() -> int:
     if asked.sizes:
         sizes.bursts = sizes.in_flight = tuple(int(size) for size in asked.sizes.split(","))
         sizes.waiting = sizes.bursts[-1]
+    output = asked.output or (_OUTPUT / "quick" if asked.quick else _OUTPUT)
     try:
-        asyncio.run(_run(asked.scenarios or list(ALL), sizes, asked.output))
+        asyncio.run(_run(asked.scenarios or list(ALL), sizes, output))
     except KeyboardInterrupt:
         return 130
     return 0

@@ -13,7 +13,6 @@ from bench.yard import Mark, Window, Yard
 PLENTY: Final = {"IMAGECOPY_CALLS_PER_SECOND": "1000"}
 """For what starts many copies: the default budget of 10 calls a second is for real clouds."""
 _PATIENCE_SECONDS: Final = 900.0
-_WARM_UP_SECONDS: Final = 5.0
 
 Scenario = Callable[["Sizes"], AsyncIterator[Result]]
 
@@ -22,19 +21,19 @@ class Sizes:
     """How large the scenarios are."""
 
     def __init__(self, *, quick: bool) -> None:
-        self.quick = quick
+        self.warm_up_seconds = 1.0 if quick else 5.0
         self.bursts: tuple[int, ...] = (100,) if quick else (100, 1_000, 5_000, 10_000)
-        self.burst_copy_seconds = 10.0 if quick else 60.0
+        self.burst_copy_seconds = 6.0 if quick else 60.0
         self.waiting = 100 if quick else 10_000
         self.in_flight: tuple[int, ...] = (60,) if quick else (1_000, 10_000)
         self.in_flight_copy_seconds = 120.0 if quick else 1200.0
         self.restart_seconds = 3.0 if quick else 30.0
-        self.latency = 5 if quick else 30
+        self.latency = 3 if quick else 30
         self.slow = 10 if quick else 200
         self.throttled = 3 if quick else 20
         self.short_copy_seconds = 5.0 if quick else 30.0
-        self.throttle_window_seconds = 10 if quick else 60
-        self.long_copy_seconds = 15.0 if quick else 600.0
+        self.throttle_window_seconds = 5 if quick else 60
+        self.long_copy_seconds = 8.0 if quick else 600.0
         self.long: tuple[int, ...] = (5,) if quick else (1, 20)
         self.window_seconds = 4.0 if quick else 60.0
         self.ceiling_seconds = 1.0 if quick else 10.0
@@ -45,7 +44,7 @@ async def bursts(sizes: Sizes) -> AsyncIterator[Result]:
     for count in sizes.bursts:
         async with Yard.open(copy_seconds=sizes.burst_copy_seconds) as yard:
             await yard.start_operator(**PLENTY)
-            await asyncio.sleep(_WARM_UP_SECONDS)
+            await asyncio.sleep(sizes.warm_up_seconds)
             idle = yard.usage()
             mark = await yard.mark()
             names = _names("copy", count)
@@ -113,7 +112,7 @@ async def in_flight(sizes: Sizes) -> AsyncIterator[Result]:
             names = _names("copy", count)
             await asyncio.gather(yard.copies(names), _Later(yard.all_posted(count, _PATIENCE_SECONDS)))
             await yard.all_in("Copying", count, _PATIENCE_SECONDS)
-            await asyncio.sleep(_WARM_UP_SECONDS)
+            await asyncio.sleep(sizes.warm_up_seconds)
             await yard.kill_operator()
             before = await _calls_so_far(yard)
             ready = await yard.start_operator()
@@ -151,7 +150,7 @@ async def latency(sizes: Sizes) -> AsyncIterator[Result]:
     """One object at a time on an idle operator."""
     async with Yard.open(copy_seconds=5) as yard:
         await yard.start_operator()
-        await asyncio.sleep(_WARM_UP_SECONDS)
+        await asyncio.sleep(sizes.warm_up_seconds)
         yield await _latency(yard, "latency-idle", sizes.latency, 0)
 
 
