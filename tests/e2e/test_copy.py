@@ -72,7 +72,7 @@ def test_object_tells_everything_about_a_finished_copy(lab: Lab) -> None:
 @together
 def test_progress_is_told_in_columns_events_and_few_calls(lab: Lab) -> None:
     lab.connect()
-    lab.cloud.knobs(copy_seconds=14)
+    lab.cloud.knobs(copy_seconds=20)
     watch = lab.kubectl_watch("get", "imgcp", "-w")
     with closing(watch):
         copy = lab.copy("golden")

@@ -19,9 +19,9 @@ from imagecopy.api.base import as_utc
 _FIRST: Final = 2.5
 """The first look is after so many of the shortest pauses: a job that is refused right away is told soon."""
 _SHARE_OF_REST: Final = 0.75
-_EARLY: Final = 0.2
+_EARLY: Final = 0.3
 _SHARE_OF_EARLY: Final = 0.5
-"""Until a fifth is done, as the first steps of the progress, and the whole seconds of status, tell little yet."""
+"""Until so much is done, as the first steps of the progress, and the whole seconds of status, tell little yet."""
 _SHARE_OF_LAST: Final = 0.6
 """In the last two steps of the progress, where the rest may be anything down to nothing."""
 _LAST: Final = 1.5
