@@ -19,6 +19,8 @@ from imagecopy.api.base import as_utc
 _FIRST: Final = 2.5
 """The first look is after so many of the shortest pauses: a job that is refused right away is told soon."""
 _SHARE_OF_REST: Final = 0.75
+_WHOLE_SECOND: Final = 1.0
+"""The POST is after the time that status keeps of it, in whole seconds, by about so much."""
 _EARLY: Final = 0.3
 _SHARE_OF_EARLY: Final = 0.5
 """Until so much is done, as the first steps of the progress, and the whole seconds of status, tell little yet."""
@@ -70,7 +72,8 @@ def next_poll(
     """
     if elapsed < 0:  # our clock was set back since: nothing can be reckoned from it
         return bounds.clamp(_UNRECKONED_SECONDS)
-    rest = elapsed * (1.0 - min(progress, 1.0)) / progress if progress else None
+    ran = max(elapsed - _WHOLE_SECOND, 0.0)
+    rest = ran * (1.0 - min(progress, 1.0)) / progress if progress else None
     if expected is not None and elapsed < expected and _agree(elapsed, progress, rest, expected - elapsed, bounds):
         return bounds.clamp(_straight(expected - elapsed, bounds))
     if rest is None:

@@ -130,7 +130,7 @@ LOST = (
         "a job that is seen again after trouble is told as copying",
         then(troubled_since(copying(), 50), trouble(Cause.UNREACHABLE), 80), running(0.5), 100,
         need=Need.JOB,
-        phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), again=(75, 75), events=("Progress",),
+        phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), again=(74, 75), events=("Progress",),
         also={ConditionType.PROVIDER_READY: (TRUE, Reason.SUCCEEDED)},
     ),
 )  # fmt: skip
