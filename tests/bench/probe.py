@@ -25,7 +25,7 @@ class Usage:
     """User and system time, all threads."""
     rss_mib: float
     peak_rss_mib: float
-    """The most since its start, or since :func:`forget_peak`."""
+    """The most since its start."""
 
     @classmethod
     def of(cls, pid: int) -> "Usage":
@@ -45,11 +45,6 @@ class Usage:
     def cores_since(self, before: "Usage") -> float:
         """Return how many cores were kept busy since then."""
         return (self.cpu_seconds - before.cpu_seconds) / max(self.at - before.at, 1e-9)
-
-
-def forget_peak(pid: int) -> None:
-    """Let the peak of memory begin anew from what is used now."""
-    (Path("/proc") / str(pid) / "clear_refs").write_text("5")
 
 
 def reference_seconds() -> float:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import aiohttp
 
 from bench.result import Result, Spread
-from bench.yard import Mark, Window, Yard
+from bench.yard import Mark, Window, Yard, counted
 
 PLENTY: Final = {"IMAGECOPY_CALLS_PER_SECOND": "1000"}
 """For what starts many copies: the default budget of 10 calls a second is for real clouds."""
@@ -83,7 +83,7 @@ async def _restart_finished(yard: Yard, count: int) -> Result:
         count,
         operator={"cpu_seconds": usage.cpu_seconds, "rss_mib": usage.rss_mib, "peak_rss_mib": usage.peak_rss_mib},
         kubernetes={"requests": dict(spent), "writes": _writes(spent)},
-        cloud={"calls": _kinds(calls)},
+        cloud=counted(calls),
         seconds={"to_ready": ready, "to_quiet": calm - begin},
     )
 
@@ -121,7 +121,7 @@ async def in_flight(sizes: Sizes) -> AsyncIterator[Result]:
             first = await yard.since(mark)
             calls = await yard.calls(before)
             result = _of("restart-in-flight", count, first)
-            result.cloud = {"calls": _kinds(calls), "most_per_second": _most_per_second(calls)}
+            result.cloud = counted(calls)
             result.seconds = {"to_ready": ready}
             yield result
 
@@ -141,7 +141,7 @@ async def in_flight(sizes: Sizes) -> AsyncIterator[Result]:
             yield Result(
                 "restart-after-the-end",
                 count,
-                cloud={"calls": _kinds(calls), "most_per_second": _most_per_second(calls)},
+                cloud=counted(calls),
                 seconds={"all_succeeded": end - begin},
             )
 
@@ -225,7 +225,7 @@ async def long_copies(sizes: Sizes) -> AsyncIterator[Result]:
             await yard.all_in("Succeeded", count, _PATIENCE_SECONDS)
             result = _of("ten-minutes", count, await yard.since(mark), sizes.long_copy_seconds)
             calls = await yard.calls(mark_sequence)
-            result.cloud = {"calls": _kinds(calls), "per_copy": len(calls) / count}
+            result.cloud = counted(calls) | {"per_copy": len(calls) / count}
             result.seconds = {"detection": await _detection(yard, mark, names)}
             yield result
 
@@ -339,20 +339,6 @@ async def _detection(yard: Yard, mark: Mark, names: Iterable[str]) -> Spread | N
 async def _calls_so_far(yard: Yard) -> int:
     calls = await yard.calls()
     return calls[-1]["sequence"] if calls else 0
-
-
-def _kinds(calls: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    kinds: dict[str, int] = {}
-    for call in calls:
-        kinds[call["kind"]] = kinds.get(call["kind"], 0) + 1
-    return kinds
-
-
-def _most_per_second(calls: Iterable[Mapping[str, Any]]) -> int:
-    seconds: dict[int, int] = {}
-    for call in calls:
-        seconds[int(call["time"])] = seconds.get(int(call["time"]), 0) + 1
-    return max(seconds.values(), default=0)
 
 
 def _names(prefix: str, count: int) -> list[str]:

@@ -138,7 +138,7 @@ class Yard:
 
     # -- the cluster
 
-    async def create_namespace_and_login(self, slots: int = MANY) -> None:
+    async def create_namespace_and_login(self) -> None:
         """Create what the copies need: namespace, Secret, provider."""
         await self.create("/api/v1/namespaces", "Namespace", "v1", NAMESPACE, {})
         login = next(login for login in self.config["logins"] if login["can_copy"])
@@ -148,7 +148,7 @@ class Yard:
             "endpoints": {"ims": self.cloud_url, "iam": f"{self.cloud_url}/v3"},
             "projectID": self.config["project_id"],
             "credentialsSecretRef": {"name": "login"},
-            "maxConcurrentCopies": slots,
+            "maxConcurrentCopies": MANY,
         }
         where = f"{GROUP}/namespaces/{NAMESPACE}/imageproviders"
         await self.create(where, "ImageProvider", VERSION, "cloud", {"spec": spec})
@@ -311,7 +311,6 @@ class Yard:
         calls = await self.calls(mark.sequence)
         spent = requests - mark.kubernetes
         late = {bound: count - mark.lag.get(bound, 0.0) for bound, count in beats.items()}
-        seconds: Counter[int] = Counter(int(call["time"]) for call in calls)
         return Window(
             operator={
                 "cpu_seconds": usage.cpu_seconds - mark.usage.cpu_seconds,
@@ -321,10 +320,7 @@ class Yard:
                 "wall_seconds": usage.at - mark.usage.at,
             },
             kubernetes={"requests": dict(sorted(spent.items()))},
-            cloud={
-                "calls": dict(sorted(Counter(call["kind"] for call in calls).items())),
-                "most_per_second": max(seconds.values(), default=0),
-            },
+            cloud=counted(calls),
             loop_lag={f"p{share:g}": _bucket(late, share / 100) for share in (50, 95, 99)} | {"max": _bucket(late, 1)},
             others={name: used.cores_since(mark.others[name]) for name, used in self._others().items()},
             calls=calls,
@@ -375,6 +371,15 @@ class Yard:
             for sample in family.samples
             if sample.name == "imagecopy_event_loop_delay_seconds_bucket"
         }
+
+
+def counted(calls: Calls) -> dict[str, Any]:
+    """Return how many calls there were of each kind, and in the busiest second."""
+    seconds: Counter[int] = Counter(int(call["time"]) for call in calls)
+    return {
+        "calls": dict(sorted(Counter(call["kind"] for call in calls).items())),
+        "most_per_second": max(seconds.values(), default=0),
+    }
 
 
 def _bucket(counts: dict[float, float], share: float) -> float:

@@ -100,11 +100,9 @@ class Lookout:
 
     def take(self, key: ProviderKey, token: str) -> _Followed | None:
         """Return the copy of this token, which is not followed any more then; None if it is not ours."""
-        found = self._groups[key].pop(token, None) if key in self._groups else None
+        found = self._groups.get(key, {}).get(token)
         if found is not None:
-            self._places.pop(found.uid, None)
-            if not self._groups[key]:
-                del self._groups[key]
+            self.forget(found.uid)
         return found
 
 
