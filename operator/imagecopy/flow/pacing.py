@@ -72,14 +72,14 @@ def next_poll(
     """
     if elapsed < 0:  # our clock was set back since: nothing can be reckoned from it
         return bounds.clamp(_UNRECKONED_SECONDS)
-    ran = max(elapsed - _WHOLE_SECOND, 0.0)
-    rest = ran * (1.0 - min(progress, 1.0)) / progress if progress else None
-    if expected is not None and elapsed < expected and _agree(elapsed, progress, rest, expected - elapsed, bounds):
-        return bounds.clamp(_straight(expected - elapsed, bounds))
-    if rest is None:
-        return bounds.clamp(max(bounds.first, elapsed))
+    told = expected - elapsed if expected is not None and elapsed < expected else None
+    if not progress:
+        return bounds.clamp(max(bounds.first, elapsed) if told is None else _straight(told, bounds))
+    rest = max(elapsed - _WHOLE_SECOND, 0.0) * (1.0 - min(progress, 1.0)) / progress
+    if told is not None and _agree(elapsed, progress, rest, told, bounds):
+        return bounds.clamp(_straight(told, bounds))
     share = _SHARE_OF_REST
-    if progress is None or progress < _EARLY:
+    if progress < _EARLY:
         share = _SHARE_OF_EARLY
     elif progress >= 1 - 2 * _PROGRESS_STEP:
         share = _SHARE_OF_LAST
@@ -93,10 +93,8 @@ def next_follow(elapsed: float, bounds: Bounds, expected: float | None = None) -
     return growing(elapsed, bounds.first, _LONGEST_FOLLOW_SECONDS)
 
 
-def _agree(elapsed: float, progress: float | None, rest: float | None, told: float, bounds: Bounds) -> bool:
+def _agree(elapsed: float, progress: float, rest: float, told: float, bounds: Bounds) -> bool:
     """Tell whether what progress says is left may be what is expected to be."""
-    if not progress or rest is None:
-        return True
     return abs(rest - told) <= 2 * elapsed * _PROGRESS_STEP / progress**2 + bounds.last
 
 

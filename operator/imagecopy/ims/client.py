@@ -18,7 +18,8 @@ from imagecopy.ims.lenient import as_dict, as_list, as_str
 from imagecopy.ims.models import CopyAccepted, CopyRequest, Image, Job, Malformed, Quota
 from imagecopy.ims.wire import Wire, exchange, json_of, recorded, request_id, unusable
 
-_PAGE_SIZE = 200
+PAGE_SIZE = 200
+"""Images of one page of a list."""
 _MAX_PAGES = 125
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 
@@ -184,7 +185,7 @@ class ImsClient:
             "created_at": None if created_since is None else _since(created_since),
             "__imagetype": image_type,
             "enterprise_project_id": enterprise_project_id,
-            "limit": str(_PAGE_SIZE),
+            "limit": str(PAGE_SIZE),
         }
         query = {key: value for key, value in params.items() if value is not None}
         found: dict[str, Image] = {}
@@ -199,7 +200,7 @@ class ImsClient:
                 wanted = [i for i in found.values() if name in (None, i.name) and image_id in (None, i.id)]
                 return sorted(wanted, key=_age, reverse=True)
             query["marker"] = marker
-        raise OutcomeUnknown(f"more than {_MAX_PAGES * _PAGE_SIZE} images match; the list was given up")
+        raise OutcomeUnknown(f"more than {_MAX_PAGES * PAGE_SIZE} images match; the list was given up")
 
     async def get_quota(self) -> Quota:
         """Return how many private images there are and how many there may be.
@@ -291,7 +292,7 @@ def _page(data: object) -> tuple[Iterable[Image], str | None]:
         raise Malformed("the reply has no list of images")
     images = [Image.parse(entry) for entry in as_list(top["images"])]
     marker = as_str((as_dict(top.get("page_info")) or {}).get("next_marker"))
-    if marker is None and len(images) >= _PAGE_SIZE:
+    if marker is None and len(images) >= PAGE_SIZE:
         marker = images[-1].id
     return images, marker
 

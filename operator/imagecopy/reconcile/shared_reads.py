@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final, Generic, TypeVar
 
 from imagecopy import ims
+from imagecopy.ims.client import PAGE_SIZE
 from imagecopy.reconcile.gate import Gate
 
 _AT_ONCE: Final = 4
@@ -23,7 +24,6 @@ _COST: Final = 8.0
 """A batch that takes long is followed by a window so many times as long, ..."""
 _LONGEST_WINDOW_SECONDS: Final = 2.0
 """... but no longer than this: where the cloud is slow, a batch costs us no more."""
-_IMAGES_OF_A_PAGE: Final = 200
 _COST_OF_A_PAGE: Final = 4
 """A full page costs both sides as much as so many small replies."""
 
@@ -113,7 +113,7 @@ class SharedReads:
             return exc
 
     async def _read_names(self, names: frozenset[str]) -> Mapping[str, tuple[ims.Image, ...]]:
-        pages = self._private_images // _IMAGES_OF_A_PAGE + 1
+        pages = self._private_images // PAGE_SIZE + 1
         if len(names) > _COST_OF_A_PAGE * pages:
             try:
                 images = await self.all()
