@@ -20,32 +20,31 @@ import kopf
 import structlog
 from kubernetes.aio.client import Configuration
 
-from imagecopy import __version__, handlers, logs, metrics
+from imagecopy import __version__, logs, metrics
 from imagecopy.api.base import GROUP
 from imagecopy.api.provider import PLURALS, ProviderKind
+from imagecopy.cloud.cloud import Cloud
+from imagecopy.copies.inventory import Inventory
+from imagecopy.copies.phase_counts import PhaseCounts
+from imagecopy.copies.poller import run_poller
+from imagecopy.copies.queue import UNKNOWN_PROJECT
+from imagecopy.copies.reconciler import Reconciler
 from imagecopy.flow.pacing import Bounds
-from imagecopy.flow.project import home
+from imagecopy.flow.project import bound_project
 from imagecopy.flow.view import occupies_slot
-from imagecopy.health import Endpoints
 from imagecopy.ims import AddressRules, BadProxy, CallRecord, Proxies
 from imagecopy.kube import connection
 from imagecopy.kube.client import IMAGE_COPIES, KubeClient
 from imagecopy.kube.errors import KubeError
 from imagecopy.kube.events import Poster
 from imagecopy.kube.session import Sessions, counting
-from imagecopy.reconcile import (
-    Census,
-    Cloud,
-    Providers,
-    ProviderStatuses,
-    Reconciler,
-    Sweeper,
-    keep_lookout,
-)
-from imagecopy.reconcile.slots import UNKNOWN_PROJECT
+from imagecopy.providers.registry import Providers
+from imagecopy.providers.statuses import ProviderStatuses
 from imagecopy.settings import Settings
-from imagecopy.vitals import Vitals
-from imagecopy.watching import DRAIN_SECONDS, EndlessBackoffs, operate, register_login
+from imagecopy.watch import handlers
+from imagecopy.watch.endpoints import Endpoints
+from imagecopy.watch.liveness import Liveness
+from imagecopy.watch.runner import DRAIN_SECONDS, EndlessBackoffs, operate, register_login
 
 _START_SECONDS: Final = 30.0
 """A start waits so long for an API server that does not answer."""
@@ -84,8 +83,8 @@ async def run(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         proxies = _proxies()
         configuration = await connection.load()
-        vitals = Vitals(metrics.observe_beat)
-        await stack.enter_async_context(_background(vitals.pulse.run()))
+        vitals = Liveness(metrics.observe_beat)
+        await stack.enter_async_context(_background(vitals.loop.run()))
         configuration.trace_configs = [counting(metrics.count_kubernetes_call)]
         kube = await stack.enter_async_context(_closing(KubeClient(configuration)))
         endpoints = await stack.enter_async_context(_closing(Endpoints(vitals)))
@@ -121,18 +120,21 @@ async def run(settings: Settings) -> None:
             on_event=metrics.count_event,
             on_end=metrics.count_end,
         )
-        census = Census()
+        census = PhaseCounts()
         metrics.tell_build(__version__)
         stack.enter_context(metrics.telling(metrics.State(vitals=vitals, census=census, slots=reconciler.slots)))
         await _patiently(partial(_find_running, kube, reconciler, settings.namespaces))
         scheduler = handlers.make_scheduler(reconciler)
         await stack.enter_async_context(_background(scheduler.run()))
-        lookout = keep_lookout(
-            reconciler.lookout, view=reconciler.view, images=reconciler.cloud.ended_since, prompt=scheduler.prompt
+        lookout = run_poller(
+            reconciler.lookout,
+            view=reconciler.view,
+            images=reconciler.cloud.active_images_since,
+            prompt=scheduler.prompt,
         )
         await stack.enter_async_context(_background(lookout))
         if settings.sweep_seconds:
-            sweeper = Sweeper(kube, reconciler, settings.namespaces, settings.sweep_seconds, census=census)
+            sweeper = Inventory(kube, reconciler, settings.namespaces, settings.sweep_seconds, census=census)
             await stack.enter_async_context(_background(sweeper.run()))
         registry = kopf.OperatorRegistry()
         sessions = Sessions(configuration, vitals.watches, metrics.count_kubernetes_call)
@@ -153,7 +155,7 @@ async def run(settings: Settings) -> None:
         handlers.register_providers(registry, statuses, kinds)
         watched = frozenset((IMAGE_COPIES, *(PLURALS[kind] for kind in kinds)))
         _log.info("started", version=__version__, installation=installation, namespaces=settings.namespaces or "all")
-        await operate(registry, settings, vitals, reconciler, scheduler, watched)
+        await operate(registry, settings.namespaces, vitals, reconciler, scheduler, watched)
         await reconciler.drain(DRAIN_SECONDS)
         _log.info("stopped")
 
@@ -223,7 +225,7 @@ async def _find_running(kube: KubeClient, reconciler: Reconciler, namespaces: tu
     for namespace in namespaces or (None,):
         async for copy in kube.image_copies(namespace):
             if occupies_slot(copy.status):
-                reconciler.slots.hold(copy.uid, home(copy.status) or UNKNOWN_PROJECT)
+                reconciler.slots.hold(copy.uid, bound_project(copy.status) or UNKNOWN_PROJECT)
     asyncio.get_running_loop().call_later(_UNKNOWN_SECONDS, reconciler.slots.forget_unknown)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from imagecopy import __version__, lean, settings
+from imagecopy import __version__, settings
 
 _KNOBS = "\n\n".join(f"\b\n{knob}" for knob in settings.describe().split("\n\n"))
 
@@ -27,10 +27,12 @@ def run() -> None:
     # Imported late: the other commands need no Kubernetes client, which takes most of a second to load.
     import uvloop
 
-    lean.leave_out_synchronous_client()
+    from imagecopy.kube import async_only
+
+    async_only.leave_out_synchronous_client()
     from imagecopy import app, logs
-    from imagecopy.health import PortTaken
     from imagecopy.kube.connection import NoCluster
+    from imagecopy.watch.endpoints import PortTaken
 
     try:
         knobs = settings.load()
@@ -62,9 +64,9 @@ def crds(output: Path) -> None:
 @click.option("--timeout-seconds", type=click.FloatRange(min=0), default=120.0, show_default=True, help="How long.")
 def await_crds(timeout_seconds: float) -> None:
     """Wait until the API server serves our resources; exit 1 if it does not in time."""
-    from imagecopy import preflight
+    from imagecopy import install_checks
 
-    _finish(preflight.await_crds(timeout_seconds))
+    _finish(install_checks.await_crds(timeout_seconds))
 
 
 @main.command("preflight-uninstall")
@@ -73,15 +75,15 @@ def preflight_uninstall() -> None:
 
     Looks into the namespaces of IMAGECOPY_NAMESPACES, or into all.
     """
-    from imagecopy import preflight
+    from imagecopy import install_checks
 
-    _finish(preflight.before_uninstall())
+    _finish(install_checks.before_uninstall())
 
 
 def _finish(check: Coroutine[object, object, str]) -> None:
     """Say what the check found, or why the answer is no, and exit accordingly."""
+    from imagecopy.install_checks import NotYet
     from imagecopy.kube.connection import NoCluster
-    from imagecopy.preflight import NotYet
 
     try:
         click.echo(asyncio.run(check))

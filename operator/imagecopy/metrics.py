@@ -8,12 +8,12 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from imagecopy.copies.completion import Completion
+from imagecopy.copies.phase_counts import PhaseCounts
+from imagecopy.copies.queue import Slots
 from imagecopy.flow.steps import Event
 from imagecopy.ims import CallRecord
-from imagecopy.reconcile.census import Census
-from imagecopy.reconcile.ended import Ended
-from imagecopy.reconcile.slots import Slots
-from imagecopy.vitals import Vitals
+from imagecopy.watch.liveness import Liveness
 
 _calls = Counter(
     "imagecopy_cloud_calls",
@@ -76,7 +76,7 @@ def count_kubernetes_call(verb: str, code: str) -> None:
     _kubernetes_calls.labels(verb, code).inc()
 
 
-def count_end(ended: Ended) -> None:
+def count_end(ended: Completion) -> None:
     """Count one copy that came to its end."""
     _copy_seconds.labels(ended.reason.value).observe(ended.seconds)
     if ended.detection_seconds is not None:
@@ -107,7 +107,7 @@ def tell_build(version: str) -> None:
 class State(Collector):
     """What is not counted as it happens but read when somebody asks."""
 
-    def __init__(self, *, vitals: Vitals, census: Census, slots: Slots) -> None:
+    def __init__(self, *, vitals: Liveness, census: PhaseCounts, slots: Slots) -> None:
         self._vitals = vitals
         self._census = census
         self._slots = slots
@@ -117,7 +117,7 @@ class State(Collector):
         yield GaugeMetricFamily(
             "imagecopy_event_loop_lag_seconds",
             "How late the event loop was, the worst of the last minute.",
-            self._vitals.pulse.worst_lag_seconds,
+            self._vitals.loop.worst_lag_seconds,
         )
         yield GaugeMetricFamily(
             "imagecopy_watch_age_seconds",

@@ -111,7 +111,7 @@ class Settings(BaseSettings):
 
     cluster_networks: Annotated[tuple[Network, ...], NoDecode] = ()
     """Comma-separated CIDRs of the cluster's Pods, Services and nodes, which no provider's host may resolve to. Keeps
-    whoever writes providers from having the operator call things inside the cluster."""
+    whoever writes providers from with_status the operator call things inside the cluster."""
 
     ambient_credentials: AmbientCredentials = AmbientCredentials.CLUSTER_IMAGE_PROVIDERS
     """Which providers may use the operator's own identity in the cloud (node agency, Pod Identity, OpenID Connect):

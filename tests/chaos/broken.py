@@ -7,23 +7,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from imagecopy.flow.seen import ImageSeen, PostOutcome, PostRejected, PostUnknown
+from imagecopy.cloud.cloud import Cloud
+from imagecopy.copies.reconciler import Reconciler
+from imagecopy.flow.observation import ObservedImage, PostOutcome, PostRejected, PostUnknown
 from imagecopy.flow.steps import PostCopy
 from imagecopy.flow.view import View
 from imagecopy.kube.objects import Snapshot
-from imagecopy.reconcile import Cloud, Reconciler
 
 
 def _skip_intent() -> None:
-    """POST without the attempt having been stored."""
+    """POST without the attempt with_status been stored."""
     store = Reconciler.store
 
     async def stores_all_but_intents(
-        self: Reconciler, known: Snapshot, status: Any, news: Any, memory: Any, intent: object = None
+        self: Reconciler, known: Snapshot, status: Any, transition_events: Any, memory: Any, intent: object = None
     ) -> Snapshot:
         if isinstance(intent, PostCopy):
             return replace(known, status=known.status.model_copy(update={"attempt": intent.attempt}))
-        return await store(self, known, status, news, memory, intent)
+        return await store(self, known, status, transition_events, memory, intent)
 
     Reconciler.store = stores_all_but_intents  # type: ignore[assignment, method-assign]
 
@@ -42,7 +43,7 @@ def _unknown_as_rejected() -> None:
 def _no_marker_lookup() -> None:
     """Never find a copy by its marker."""
 
-    async def finds_nothing(_self: Cloud, _client: object, _view: View) -> tuple[ImageSeen, ...]:
+    async def finds_nothing(_self: Cloud, _client: object, _view: View) -> tuple[ObservedImage, ...]:
         return ()
 
     Cloud._targets = finds_nothing  # type: ignore[assignment, method-assign]

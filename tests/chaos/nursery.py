@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from chaos import broken
-from imagecopy import app, cli, health, logs, settings  # noqa: F401  (loaded for the forks)
+from imagecopy import app, cli, logs, settings  # noqa: F401  (loaded for the forks)
 from imagecopy.kube import connection  # noqa: F401
+from imagecopy.watch import endpoints  # noqa: F401
 
 _PR_SET_PDEATHSIG: Final = 1
 _COMMAND: Final = Path(sys.executable).with_name("imagecopy")

@@ -68,7 +68,7 @@ def test_no_secret_is_in_a_log_an_event_or_a_status(logs: list[Path], site: Site
 def test_every_line_is_json_and_names_its_object(logs: list[Path]) -> None:
     for line, told in _lines(logs):
         assert {"event", "level", "logger", "timestamp"} <= told.keys(), line
-        if told["logger"] in ("imagecopy.reconcile.tick", "imagecopy.ims"):
+        if told["logger"] in ("imagecopy.copies.reconciler", "imagecopy.ims"):
             assert {"namespace", "name"} <= told.keys() or "provider" in told, line
         if told["event"] == "the copy call was sent":
             assert {"attempt", "request_id"} <= told.keys(), line

@@ -10,8 +10,8 @@ from imagecopy.api.base import GROUP, VERSION
 from imagecopy.api.crd import crds
 from imagecopy.api.imagecopy import RETRY_ANNOTATION, ImageCopyStatus
 from imagecopy.flow.deletion import decide_deletion
-from imagecopy.flow.seen import Cause, NothingSeen, SlotsBusy, TagsRefused, TargetSeen
-from imagecopy.flow.sweep import judge
+from imagecopy.flow.inventory import judge
+from imagecopy.flow.observation import Cause, NothingObserved, SlotsBusy, TagsRefused, TargetObserved
 from imagecopy.flow.view import View
 from imagecopy.kube.objects import merge_patch
 from unit.flow.builders import (
@@ -74,7 +74,7 @@ def _in_flight(view: View) -> Manifest:
     return body(view, finalizers=[FINALIZER])
 
 
-def _leaving(view: View, seen: TargetSeen, cause: Cause | None = None) -> Manifest:
+def _leaving(view: View, seen: TargetObserved, cause: Cause | None = None) -> Manifest:
     wanted = edited(view, spec(deletionPolicy="Delete"))
     told = replace(wanted, status=decide_deletion(wanted, trouble(cause) if cause else seen, at(700)).status)
     return body(told, finalizers=[FINALIZER], deletionTimestamp="2026-09-01T12:11:40Z", deletionGracePeriodSeconds=0)
@@ -99,22 +99,22 @@ def image_copies() -> Mapping[str, Manifest]:
         "resolving_outcome": _in_flight(then(lost, unknown(lost))),
         "copying": _in_flight(then(copying(), half, 300)),
         "backing_off": _in_flight(backing_off()),
-        "suspended": body(then(new(suspending), NothingSeen())),
-        "resumed": body(edited(then(new(suspending), NothingSeen()), spec())),
+        "suspended": body(then(new(suspending), NothingObserved())),
+        "resumed": body(edited(then(new(suspending), NothingObserved()), spec())),
         "suspended_while_copying": _in_flight(edited(then(copying(), half, 300), suspending)),
         "followed_while_suspended": _in_flight(then(edited(copying(), suspending), half, 300)),
         "succeeded": body(done()),
-        "succeeded_and_suspended": body(then(edited(done(), suspending), NothingSeen(), 700)),
+        "succeeded_and_suspended": body(then(edited(done(), suspending), NothingObserved(), 700)),
         "adopted": body(then(new(), preflight(image(), found=None))),
         "tags_edited": body(retagging),
         "tags_refused": _in_flight(then(retagging, tags_refused, 700)),
         "copy_failed": body(failed()),
-        "copy_failed_and_suspended": body(then(edited(failed(), suspending), NothingSeen(), 700)),
+        "copy_failed_and_suspended": body(then(edited(failed(), suspending), NothingObserved(), 700)),
         "copy_failed_and_edited": body(edited(failed(), spec(backoffLimit=5))),
         "deadline_exceeded": body(overdue),
         "image_missing": body(replace(done(), status=missing)),
-        "deleting": _leaving(done(), TargetSeen(image())),
-        "deletion_blocked": _leaving(done(), TargetSeen(image()), Cause.UNREACHABLE),
+        "deleting": _leaving(done(), TargetObserved(image())),
+        "deletion_blocked": _leaving(done(), TargetObserved(image()), Cause.UNREACHABLE),
     }
 
 

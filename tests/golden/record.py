@@ -30,7 +30,7 @@ _REPLACED = {
 _SECRET_KEYS = frozenset({"password"})
 
 
-class Record:
+class Recording:
     """The log of one scenario."""
 
     def __init__(self, title: str, seconds: Callable[[], float]) -> None:
@@ -141,7 +141,7 @@ def fold(value: object, indent: str = "") -> list[str]:
 class RecordingTransport(httpx.AsyncBaseTransport):
     """Sends requests for the cloud's public names to the simulator, and records each exchange."""
 
-    def __init__(self, record: Record, host: str, port: int) -> None:
+    def __init__(self, record: Recording, host: str, port: int) -> None:
         self._record = record
         self._host, self._port = host, port
         self._inner = httpx.AsyncHTTPTransport()

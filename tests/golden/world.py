@@ -8,20 +8,23 @@ from typing import Any
 
 from aiohttp.test_utils import TestServer
 
-from golden.record import Record, RecordingTransport
+from golden.record import Recording, RecordingTransport
 from imagecopy import ims
 from imagecopy.api.imagecopy import Phase, ProviderRef
+from imagecopy.cloud.cloud import Cloud
+from imagecopy.copies.cleanup import farewell
+from imagecopy.copies.reconciler import Reconciler
+from imagecopy.copies.record import Record
 from imagecopy.flow.pacing import Bounds
-from imagecopy.reconcile import Cloud, Memory, Reconciler, farewell
-from imagecopy.reconcile.gate import Gate
-from imagecopy.reconcile.providers import Access
+from imagecopy.providers.limiter import CallLimiter
+from imagecopy.providers.registry import Access
 from ims_simulator.app import create_app
 from ims_simulator.control import CLOUD
 from ims_simulator.faults import FaultSpec
 from ims_simulator.knobs import Knobs, apply
 from ims_simulator.seed import uuid_id
+from unit.copies.builders import Clock, FakeKube, body
 from unit.flow.builders import T0
-from unit.reconcile.builders import Clock, FakeKube, body
 
 COPY_SECONDS = 600
 SEED = 1
@@ -35,7 +38,7 @@ _MOST_STEPS = 200
 class _Noted(list[str]):
     """What FakeKube did, for the record; reads are left out, as they change nothing."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Recording) -> None:
         super().__init__()
         self._record = record
 
@@ -47,7 +50,7 @@ class _Noted(list[str]):
 class _OneProvider:
     """Lends one client, whatever provider is asked for."""
 
-    def __init__(self, client: ims.ImsClient, gate: Gate) -> None:
+    def __init__(self, client: ims.ImsClient, gate: CallLimiter) -> None:
         self._access = Access(client, gate, 5)
 
     @asynccontextmanager
@@ -58,7 +61,7 @@ class _OneProvider:
 class World:
     """One ImageCopy, one operator, one cloud, and time that goes only when the operator waits for it."""
 
-    def __init__(self, record: Record, clock: Clock, server: TestServer, transport: RecordingTransport) -> None:
+    def __init__(self, record: Recording, clock: Clock, server: TestServer, transport: RecordingTransport) -> None:
         self._record = record
         self._clock = clock
         self.cloud = server.app[CLOUD]
@@ -73,15 +76,15 @@ class World:
         )
         auth = ims.PasswordTokenAuth(IAM, credentials, wire, clock=clock.monotonic)
         self.client = ims.ImsClient(auth, wire, ims_endpoint=IMS)
-        self._providers = _OneProvider(self.client, Gate(clock.monotonic, MANY))
-        self.memory = Memory()
+        self._providers = _OneProvider(self.client, CallLimiter(clock.monotonic, MANY))
+        self.memory = Record()
         self._started = 0
         self.start_operator()
 
     def start_operator(self) -> None:
         """Start an operator that remembers nothing, in the place of the one before."""
         self._started += 1
-        self.memory = Memory()
+        self.memory = Record()
         self._operator = Reconciler(
             self.kube,
             Cloud(self._providers),
@@ -151,10 +154,10 @@ class World:
 
 
 @asynccontextmanager
-async def world(title: str) -> AsyncIterator[tuple[World, Record]]:
+async def world(title: str) -> AsyncIterator[tuple[World, Recording]]:
     """A new cloud and a new cluster."""
     clock = Clock()
-    record = Record(title, lambda: clock.seconds)
+    record = Recording(title, lambda: clock.seconds)
 
     async def sleep(seconds: float) -> None:
         clock.seconds += seconds

@@ -9,11 +9,12 @@ import httpx
 import pytest
 import structlog
 
-from imagecopy import handlers, logs
+from imagecopy import logs
 from imagecopy.ims import Call, CallRecord, ImsError
 from imagecopy.settings import LogFormat, LogLevel
+from imagecopy.watch import handlers
+from unit.copies.builders import Stage, body
 from unit.ims.cloud import PASSWORD, SOURCE, Cloud
-from unit.reconcile.builders import Stage, body
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,9 @@
-"""The state machine of one copy: what to do next, from what is wanted, what is stored, what was seen, and the time.
+"""The state machine of one copy: what to do next, from what is wanted, what is stored, what was observed, and the time.
 
-Everything the operator knows about copying is in here, and nothing else is: no HTTP, no Kubernetes, no clock. A tick is
-:func:`~imagecopy.flow.view.prepare`, :func:`~imagecopy.flow.view.needs`, a look at what is needed, and :func:`decide`;
-``reconcile`` stores the step's status, carries out its act, and decides again about what that brought.
+Everything that the operator knows about copying is in here, and nothing else: no HTTP, no Kubernetes, no clock. One
+reconcile calls :func:`~imagecopy.flow.view.begin_retry` and :func:`~imagecopy.flow.view.needs`, observes what is
+needed, and calls :func:`decide`. ``copies`` then stores the step's status, carries out its action, and calls
+:func:`decide` again with the result.
 
 ::
 
@@ -24,33 +25,33 @@ from typing import Final, assert_never
 from imagecopy.api.base import as_utc
 from imagecopy.api.conditions import ConditionStatus, ConditionType, Reason
 from imagecopy.api.imagecopy import Attempt, AttemptOutcome, ImageCopyStatus, Phase
-from imagecopy.flow import outcome
-from imagecopy.flow.holds import HOLDS
+from imagecopy.flow import conditions
+from imagecopy.flow.backoffs import BACKOFFS
+from imagecopy.flow.conditions import PROVIDER_ANSWERS, SOURCE_IS_ACTIVE, ConditionUpdate
 from imagecopy.flow.marker import Marker, token_of
-from imagecopy.flow.outcome import PROVIDER_ANSWERS, SOURCE_IS_ACTIVE, Aside
-from imagecopy.flow.pacing import doubling, next_follow, next_poll
-from imagecopy.flow.seen import (
+from imagecopy.flow.observation import (
     Cause,
-    ImageSeen,
     ImageState,
-    JobSeen,
+    JobObserved,
     JobState,
-    NothingSeen,
+    NothingObserved,
+    Observation,
+    ObservedImage,
     PostAccepted,
     PostOutcome,
     Postponed,
     PostRejected,
     PostUnknown,
-    PreflightSeen,
-    Seen,
+    PreflightObserved,
     SlotsBusy,
     TagsRefused,
     TagsSet,
-    TargetSeen,
-    TargetsSeen,
+    TargetObserved,
+    TargetsObserved,
     Trouble,
     alive,
 )
+from imagecopy.flow.pacing import doubling, next_follow, next_poll
 from imagecopy.flow.steps import (
     REST,
     Event,
@@ -58,16 +59,16 @@ from imagecopy.flow.steps import (
     PostCopy,
     SetTags,
     Step,
+    back_off,
     fail,
     give_up_attempt,
-    hold,
-    news,
     next_attempt,
     overdue,
     resolving,
     succeed,
-    telling_of_a_second_image,
+    transition_events,
     until_deadline,
+    with_duplicate_event,
 )
 from imagecopy.flow.view import View, attempt_is_due_in, in_flight, is_finished, is_true
 
@@ -84,39 +85,39 @@ _GONE_SECONDS: Final = 10.0
 """Pause before a copy is asked for anew when the one that was being adopted vanished."""
 
 
-def decide(view: View, seen: Seen, now: datetime) -> Step:
+def decide(view: View, seen: Observation, now: datetime) -> Step:
     """Return the next step of the copy. Pure: the same arguments give the same step."""
     if isinstance(seen, PostOutcome) and _is_settled(view, seen.attempt):
         return Step(view.status, 1.0)
     match seen:
-        case NothingSeen():
+        case NothingObserved():
             return _undisturbed(view, now)
         case SlotsBusy():
             return _waiting(view, seen, now)
-        case PreflightSeen():
-            counted = outcome.duplicated(view, now, alive(seen.targets))
-            return telling_of_a_second_image(view, _preflighted(counted, seen, now))
-        case TargetsSeen():
-            counted = outcome.duplicated(view.at(seen.project), now, alive(seen.targets))
-            return telling_of_a_second_image(view, _looked_up(counted, seen, now))
+        case PreflightObserved():
+            counted = conditions.duplicated(view, now, alive(seen.targets))
+            return with_duplicate_event(view, _preflighted(counted, seen, now))
+        case TargetsObserved():
+            counted = conditions.duplicated(view.in_project(seen.project), now, alive(seen.targets))
+            return with_duplicate_event(view, _looked_up(counted, seen, now))
         case PostAccepted():
             return _accepted(view, seen, now)
         case PostRejected():
             return _rejected(view, seen, now)
         case PostUnknown():
             return _unknown(view, seen, now)
-        case JobSeen():
-            return _job(view.at(seen.project), seen, now)
+        case JobObserved():
+            return _job(view.in_project(seen.project), seen, now)
         case Postponed():
             return Step(_copying(view, now), until_deadline(view, seen.seconds, now))
-        case TargetSeen():
-            return _followed(view.at(seen.project), seen.target, now)
+        case TargetObserved():
+            return _followed(view.in_project(seen.project), seen.target, now)
         case TagsSet():
             return _tagged(view, seen, now)
         case TagsRefused():
-            return hold(view.having(image_id=seen.image_id), seen.trouble, now)
+            return back_off(view.with_status(image_id=seen.image_id), seen.trouble, now)
         case Trouble():
-            return hold(view, seen, now)
+            return back_off(view, seen, now)
         case _:
             assert_never(seen)
 
@@ -127,25 +128,25 @@ def _undisturbed(view: View, now: datetime) -> Step:
     if is_finished(status):
         if is_true(status, ConditionType.READY) and status.image_id:
             return _arrived(view, status.image_id, now)
-        return Step(outcome.unchanged(view, now))
+        return Step(conditions.unchanged(view, now))
     if view.overdue(now):
         return overdue(view, now)
     if view.spec.suspend:
         # As with Jobs, the deadline is counted anew when a suspended copy is resumed.
-        told = outcome.suspended(view.having(start_time=None), now)
-        return Step(told, REST, news(view, told))
+        told = conditions.suspended(view.with_status(start_time=None), now)
+        return Step(told, REST, transition_events(view, told))
     pause = attempt_is_due_in(status, now)
     if status.next_attempt_time and status.phase is Phase.SUSPENDED:
         words = f"resumed; the next attempt at {status.next_attempt_time:%H:%M:%S} UTC"
-        status = outcome.reconciling(view, now, Reason.TRANSIENT_ERROR, words)
+        status = conditions.reconciling(view, now, Reason.TRANSIENT_ERROR, words)
     return Step(status, until_deadline(view, max(pause, 1.0), now))
 
 
 def _waiting(view: View, seen: SlotsBusy, now: datetime) -> Step:
     """Wait for a slot; whose turn it is, is told so."""
     words = f"all {seen.limit} slots of the project are in use or spoken for; the oldest ImageCopy is next"
-    told = outcome.reconciling(view, now, Reason.WAITING_FOR_SLOT, words)
-    return Step(told, waiting_seconds(seen.ahead), news(view, told))
+    told = conditions.reconciling(view, now, Reason.WAITING_FOR_SLOT, words)
+    return Step(told, waiting_seconds(seen.ahead), transition_events(view, told))
 
 
 def waiting_seconds(ahead: int) -> float:
@@ -153,18 +154,18 @@ def waiting_seconds(ahead: int) -> float:
     return min(WAITING_SECONDS + ahead * _WAITING_STEP_SECONDS, _LONGEST_WAITING_SECONDS)
 
 
-def _preflighted(view: View, seen: PreflightSeen, now: datetime) -> Step:
-    found = to_follow(view, seen.targets)
+def _preflighted(view: View, seen: PreflightObserved, now: datetime) -> Step:
+    found = target_to_follow(view, seen.targets)
     if found is not None:
-        return _followed(view.at(seen.project), found, now)
+        return _followed(view.in_project(seen.project), found, now)
     source = seen.source
     if source is None:
-        return hold(view, Trouble(Cause.TRANSIENT, "the source image could not be looked at"), now)
+        return back_off(view, Trouble(Cause.TRANSIENT, "the source image could not be looked at"), now)
     if source.state is ImageState.ACTIVE:
-        return _intend(view.at(seen.project), now)
+        return _intend(view.in_project(seen.project), now)
     waiting = source.state is ImageState.PENDING
     cause = Cause.SOURCE_NOT_READY if waiting else Cause.SOURCE_MISSING
-    return hold(view, Trouble(cause, f"source image {source.id} is {source.status}, not active"), now)
+    return back_off(view, Trouble(cause, f"source image {source.id} is {source.status}, not active"), now)
 
 
 def _intend(view: View, now: datetime) -> Step:
@@ -172,7 +173,7 @@ def _intend(view: View, now: datetime) -> Step:
     before = view.status.attempt
     number = before.number + 1 if before else 1
     attempt = Attempt(number=number, token=token_of(view.uid, number), posted_at=as_utc(now), writer=view.writer)
-    intent = view.having(
+    intent = view.with_status(
         attempt=attempt,
         target_name=view.target_name,
         start_time=view.status.start_time or attempt.posted_at,
@@ -181,8 +182,8 @@ def _intend(view: View, now: datetime) -> Step:
         progress=None,
     )
     words = f"attempt {number} is being submitted"
-    submitting = Aside(ConditionType.SUBMITTED, ConditionStatus.UNKNOWN, Reason.COPYING, words)
-    told = outcome.reconciling(intent, now, Reason.COPYING, words, SOURCE_IS_ACTIVE, PROVIDER_ANSWERS, submitting)
+    submitting = ConditionUpdate(ConditionType.SUBMITTED, ConditionStatus.UNKNOWN, Reason.COPYING, words)
+    told = conditions.reconciling(intent, now, Reason.COPYING, words, SOURCE_IS_ACTIVE, PROVIDER_ANSWERS, submitting)
     target = view.spec.target
     post = PostCopy(
         attempt=attempt,
@@ -203,7 +204,7 @@ def _is_settled(view: View, attempt: Attempt) -> bool:
 
 def _accepted(view: View, seen: PostAccepted, now: datetime) -> Step:
     attempt = seen.with_job
-    view = view.having(attempt=attempt, job_id=seen.job_id, progress="0%")
+    view = view.with_status(attempt=attempt, job_id=seen.job_id, progress="0%")
     words = f"attempt {attempt.number} was accepted as job {seen.job_id}"
     return Step(_copying(view, now), view.bounds.first, (Event(EventType.NORMAL, "Submitted", words),))
 
@@ -213,23 +214,23 @@ def _copying(view: View, now: datetime) -> ImageCopyStatus:
     attempt = in_flight(view.status)
     if attempt is None or attempt.job_id is None:
         words = f"image {view.status.image_id} is being made"
-        return outcome.reconciling(view, now, Reason.COPYING, words, PROVIDER_ANSWERS)
+        return conditions.reconciling(view, now, Reason.COPYING, words, PROVIDER_ANSWERS)
     words = f"job {attempt.job_id} is running"
-    submitted = Aside(
+    submitted = ConditionUpdate(
         ConditionType.SUBMITTED, ConditionStatus.TRUE, Reason.COPYING, f"accepted as job {attempt.job_id}"
     )
-    return outcome.reconciling(view, now, Reason.COPYING, words, PROVIDER_ANSWERS, submitted)
+    return conditions.reconciling(view, now, Reason.COPYING, words, PROVIDER_ANSWERS, submitted)
 
 
 def _rejected(view: View, seen: PostRejected, now: datetime) -> Step:
     """Surely nothing was made: try again later where that can help, else fail with the cloud's words."""
     trouble = seen.trouble
-    view = outcome.attempt_ended(view.having(attempt=seen.attempt), AttemptOutcome.REJECTED, now, trouble)
-    view = outcome.with_failure(view, trouble)
-    rule = HOLDS[trouble.cause]
+    view = conditions.attempt_ended(view.with_status(attempt=seen.attempt), AttemptOutcome.REJECTED, now, trouble)
+    view = conditions.with_failure(view, trouble)
+    rule = BACKOFFS[trouble.cause]
     reason = Reason.COPY_FAILED if trouble.is_final else rule.reason
-    submitted = Aside(ConditionType.SUBMITTED, ConditionStatus.FALSE, reason, trouble.words)
-    asides = (submitted, *outcome.asides(trouble, reason))
+    submitted = ConditionUpdate(ConditionType.SUBMITTED, ConditionStatus.FALSE, reason, trouble.words)
+    asides = (submitted, *conditions.asides(trouble, reason))
     if trouble.is_final:
         return fail(view, now, reason, trouble.words, *asides)
     in_a_row = 0
@@ -242,11 +243,11 @@ def _rejected(view: View, seen: PostRejected, now: datetime) -> Step:
 
 
 def _unknown(view: View, seen: PostUnknown, now: datetime) -> Step:
-    view = outcome.with_failure(view.having(attempt=seen.attempt), seen.trouble)
+    view = conditions.with_failure(view.with_status(attempt=seen.attempt), seen.trouble)
     return resolving(view, now, f"the outcome of the copy call is not known ({seen.trouble.words})")
 
 
-def _job(view: View, seen: JobSeen, now: datetime) -> Step:
+def _job(view: View, seen: JobObserved, now: datetime) -> Step:
     if seen.state is JobState.SUCCEEDED:
         image_id = seen.image_id or view.status.image_id
         if image_id is None:
@@ -260,7 +261,7 @@ def _job(view: View, seen: JobSeen, now: datetime) -> Step:
     return _running(view, seen, now)
 
 
-def _running(view: View, seen: JobSeen, now: datetime) -> Step:
+def _running(view: View, seen: JobObserved, now: datetime) -> Step:
     recent = view.recent
     events: tuple[Event, ...] = ()
     since = view.status.attempt.posted_at if view.status.attempt else now
@@ -273,16 +274,16 @@ def _running(view: View, seen: JobSeen, now: datetime) -> Step:
         written = recent.progress_written_at
         rested = written is None or (now - written).total_seconds() >= PROGRESS_PAUSE_SECONDS
         if percent - shown >= PROGRESS_POINTS and rested:
-            view = view.having(progress=f"{percent}%", image_id=seen.image_id or view.status.image_id)
+            view = view.with_status(progress=f"{percent}%", image_id=seen.image_id or view.status.image_id)
     moved = seen.progress != recent.progress or recent.progress_moved_at is None
     stalled_for = 0.0 if moved else (now - (recent.progress_moved_at or now)).total_seconds()
     pause = next_poll((now - since).total_seconds(), seen.progress, stalled_for, view.bounds, view.expected_seconds)
     return Step(_copying(view, now), until_deadline(view, pause, now), events)
 
 
-def _looked_up(view: View, seen: TargetsSeen, now: datetime) -> Step:
+def _looked_up(view: View, seen: TargetsObserved, now: datetime) -> Step:
     """The job is not known, to us or to the cloud: the image tells."""
-    found = to_follow(view, seen.targets)
+    found = target_to_follow(view, seen.targets)
     if found is not None:
         return _followed(view, found, now)
     attempt = in_flight(view.status)
@@ -295,7 +296,7 @@ def _looked_up(view: View, seen: TargetsSeen, now: datetime) -> Step:
     return resolving(view, now, "the outcome of the copy call is not known")
 
 
-def _followed(view: View, target: ImageSeen, now: datetime) -> Step:
+def _followed(view: View, target: ObservedImage, now: datetime) -> Step:
     """Follow a target by the state of its image, as no job is known."""
     status = view.status
     if target.state is ImageState.ACTIVE:
@@ -304,7 +305,7 @@ def _followed(view: View, target: ImageSeen, now: datetime) -> Step:
         if view.overdue(now):
             return overdue(view, now)
         began = status.start_time or as_utc(now)  # an adopted copy had no POST, and needs a deadline, too
-        view = view.having(image_id=target.id, target_name=view.target_name, start_time=began)
+        view = view.with_status(image_id=target.id, target_name=view.target_name, start_time=began)
         since = status.attempt.posted_at if status.attempt else began
         pause = next_follow((now - since).total_seconds(), view.bounds, view.expected_seconds)
         return Step(_copying(view, now), until_deadline(view, pause, now))
@@ -315,11 +316,11 @@ def _followed(view: View, target: ImageSeen, now: datetime) -> Step:
         return resolving(view, now, words)
     if in_flight(status):
         return give_up_attempt(view, now, AttemptOutcome.FAILED, Trouble(Cause.TRANSIENT, words))
-    gone = view.having(image_id=None, target_tags=None)
+    gone = view.with_status(image_id=None, target_tags=None)
     return next_attempt(gone, now, _GONE_SECONDS, Reason.TRANSIENT_ERROR, words)
 
 
-def to_follow(view: View, targets: tuple[ImageSeen, ...]) -> ImageSeen | None:
+def target_to_follow(view: View, targets: tuple[ObservedImage, ...]) -> ObservedImage | None:
     """Return the target of ours to follow: an active one, else one that is made by an attempt that has not ended."""
     ended = {token_of(view.uid, attempt.number) for attempt in view.status.attempts}
     ours = [(target, target.marker) for target in targets if target.marker and target.marker.owner == view.owner]
@@ -339,9 +340,11 @@ def _arrived(view: View, image_id: str, now: datetime) -> Step:
     status = view.status
     if status.phase is Phase.FAILED:  # a retry has begun: what it found is no longer told as failed
         words = f"image {image_id} is there; its tags are being set"
-        status = outcome.reconciling(view.having(image_id=image_id), now, Reason.COPYING, words, PROVIDER_ANSWERS)
+        status = conditions.reconciling(
+            view.with_status(image_id=image_id), now, Reason.COPYING, words, PROVIDER_ANSWERS
+        )
     return Step(status, act=SetTags(image_id, remove, add))
 
 
 def _tagged(view: View, seen: TagsSet, now: datetime) -> Step:
-    return succeed(view.having(target_tags=view.wanted_tags or None), seen.image_id, now)
+    return succeed(view.with_status(target_tags=view.wanted_tags or None), seen.image_id, now)

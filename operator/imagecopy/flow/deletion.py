@@ -11,22 +11,22 @@ from typing import Final
 
 from imagecopy.api.conditions import ConditionType, Reason
 from imagecopy.api.imagecopy import AttemptOutcome, DeletionPolicy, ImageCopyStatus
-from imagecopy.flow import outcome
-from imagecopy.flow.pacing import growing, next_poll
-from imagecopy.flow.seen import (
-    ImageSeen,
+from imagecopy.flow import conditions
+from imagecopy.flow.observation import (
     ImageState,
-    JobSeen,
+    JobObserved,
     JobState,
-    NothingSeen,
+    NothingObserved,
+    ObservedImage,
     PostAccepted,
     PostRejected,
     PostUnknown,
-    TargetSeen,
-    TargetsSeen,
+    TargetObserved,
+    TargetsObserved,
     Trouble,
     alive,
 )
+from imagecopy.flow.pacing import growing, next_poll
 from imagecopy.flow.steps import Event, EventType
 from imagecopy.flow.view import Need, View, condition, in_flight
 
@@ -37,22 +37,22 @@ _BLOCKED_SECONDS: Final = (5.0, 120.0)
 
 
 @dataclass(frozen=True, slots=True)
-class DeletionAsked:
+class DeletionRequested:
     """The cloud said yes to the deletion of the image; it may still be there for a while."""
 
     image_id: str
 
 
-Seen = (
-    NothingSeen
+Observation = (
+    NothingObserved
     | Trouble
-    | JobSeen
-    | TargetSeen
-    | TargetsSeen
+    | JobObserved
+    | TargetObserved
+    | TargetsObserved
     | PostAccepted
     | PostRejected
     | PostUnknown
-    | DeletionAsked
+    | DeletionRequested
 )
 
 
@@ -64,7 +64,7 @@ class DeleteImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Farewell:
+class DeletionStep:
     """Store ``status`` if it differs, tell the Events, act, and look again after ``again`` seconds; None: let go."""
 
     status: ImageCopyStatus
@@ -86,62 +86,64 @@ def deletion_needs(view: View) -> Need:
     return Need.TARGETS if attempt is not None else Need.NOTHING
 
 
-def decide_deletion(view: View, seen: Seen, now: datetime) -> Farewell:
+def decide_deletion(view: View, seen: Observation, now: datetime) -> DeletionStep:
     """Return the next step of a deletion. Pure."""
     match seen:
-        case NothingSeen():
+        case NothingObserved():
             return _let_go(view, ())
         case PostAccepted():
             return _wait(
-                view.having(attempt=seen.with_job, job_id=seen.job_id), now, "the copy is still being made", 2.0
+                view.with_status(attempt=seen.with_job, job_id=seen.job_id), now, "the copy is still being made", 2.0
             )
         case PostUnknown():
-            return _wait(view.having(attempt=seen.attempt), now, "the outcome of the copy call is not known", 2.0)
+            return _wait(view.with_status(attempt=seen.attempt), now, "the outcome of the copy call is not known", 2.0)
         case PostRejected():
-            view = outcome.attempt_ended(view.having(attempt=seen.attempt), AttemptOutcome.REJECTED, now, seen.trouble)
+            view = conditions.attempt_ended(
+                view.with_status(attempt=seen.attempt), AttemptOutcome.REJECTED, now, seen.trouble
+            )
             return _let_go(view, ())
-        case JobSeen():
+        case JobObserved():
             return _job(view, seen, now)
-        case TargetsSeen():
+        case TargetsObserved():
             return _targets(view, seen, now)
-        case TargetSeen():
+        case TargetObserved():
             return _target(view, seen.target, now)
-        case DeletionAsked():
+        case DeletionRequested():
             return _asked(view, seen.image_id, now)
         case Trouble():
             return _blocked(view, now, seen.words)
 
 
-def _let_go(view: View, events: tuple[Event, ...]) -> Farewell:
-    return Farewell(view.status, None, events)
+def _let_go(view: View, events: tuple[Event, ...]) -> DeletionStep:
+    return DeletionStep(view.status, None, events)
 
 
-def _job(view: View, seen: JobSeen, now: datetime) -> Farewell:
+def _job(view: View, seen: JobObserved, now: datetime) -> DeletionStep:
     if seen.state is JobState.RUNNING:
         since = view.status.attempt.posted_at if view.status.attempt else now
         pause = next_poll((now - since).total_seconds(), seen.progress, 0.0, view.bounds)
         return _wait(view, now, "the copy is still being made and can't be cancelled", pause)
     ended = AttemptOutcome.FAILED if seen.state is JobState.FAILED else AttemptOutcome.SUCCEEDED
     image_id = seen.image_id or view.status.image_id
-    view = outcome.attempt_ended(view, ended, now, seen.trouble)
+    view = conditions.attempt_ended(view, ended, now, seen.trouble)
     if seen.state is JobState.FAILED:
         return _let_go(view, ())
-    return _wait(view.having(image_id=image_id), now, f"image {image_id} is being deleted", 0.0)
+    return _wait(view.with_status(image_id=image_id), now, f"image {image_id} is being deleted", 0.0)
 
 
-def _targets(view: View, seen: TargetsSeen, now: datetime) -> Farewell:
+def _targets(view: View, seen: TargetsObserved, now: datetime) -> DeletionStep:
     there = [target for target in seen.targets if target.id in alive(seen.targets)]
     if there:
         return _target(view, there[0], now)
-    if view.recent.deletion_asked_for is not None:
+    if view.recent.deletion_requested_for is not None:
         return _let_go(view, (Event(EventType.NORMAL, "Deleted", "the image is gone from the cloud"),))
     if view.recent.unresolved_for < view.settle_seconds:
         return _wait(view, now, "what became of the copy call is not known yet", 5.0)
     lost = Event(EventType.WARNING, "NothingToDelete", "no copy of the last attempt showed up; nothing was deleted")
-    return _let_go(outcome.attempt_ended(view, AttemptOutcome.LOST, now), (lost,))
+    return _let_go(conditions.attempt_ended(view, AttemptOutcome.LOST, now), (lost,))
 
 
-def _target(view: View, target: ImageSeen, now: datetime) -> Farewell:
+def _target(view: View, target: ObservedImage, now: datetime) -> DeletionStep:
     if target.state is ImageState.ABSENT and _may_show_up(view):
         return _wait(view, now, f"image {target.id} is not listed by the cloud yet", 5.0)
     if target.state in (ImageState.DEAD, ImageState.ABSENT):
@@ -149,32 +151,32 @@ def _target(view: View, target: ImageSeen, now: datetime) -> Farewell:
     if target.marker is None or target.marker.owner != view.owner:
         kept = f"image {target.id} does not carry the marker of this ImageCopy and stays in the cloud"
         return _let_go(view, (Event(EventType.WARNING, "Retained", kept),))
-    view = view.having(image_id=target.id)
+    view = view.with_status(image_id=target.id)
     if target.state is ImageState.PENDING:
         return _wait(view, now, f"image {target.id} is still being made", 5.0)
-    asked = view.recent.deletion_asked_for
+    asked = view.recent.deletion_requested_for
     if asked is not None and asked < _STUBBORN_SECONDS:
         return _wait(view, now, f"image {target.id} is being deleted", _GONE_POLL_SECONDS)
     if asked is not None:
         blocked = _blocked(view, now, f"image {target.id} is still there, though the cloud agreed to delete it")
-        return Farewell(blocked.status, blocked.again, blocked.events, DeleteImage(target.id))
+        return DeletionStep(blocked.status, blocked.again, blocked.events, DeleteImage(target.id))
     if _is_blocked(view):  # told as long as the cloud has not said yes
-        return Farewell(view.status, 0.0, (), DeleteImage(target.id))
-    return Farewell(_deleting(view, now, f"image {target.id} is being deleted"), 0.0, (), DeleteImage(target.id))
+        return DeletionStep(view.status, 0.0, (), DeleteImage(target.id))
+    return DeletionStep(_deleting(view, now, f"image {target.id} is being deleted"), 0.0, (), DeleteImage(target.id))
 
 
 def _may_show_up(view: View) -> bool:
     """Tell whether an image that is not listed may only be late: its copy had not ended when it was last told of."""
-    if view.recent.deletion_asked_for is not None or view.recent.unresolved_for >= view.settle_seconds:
+    if view.recent.deletion_requested_for is not None or view.recent.unresolved_for >= view.settle_seconds:
         return False
     return in_flight(view.status) is not None or view.status.completion_time is None
 
 
-def _asked(view: View, image_id: str, now: datetime) -> Farewell:
+def _asked(view: View, image_id: str, now: datetime) -> DeletionStep:
     """The cloud said yes, maybe not for the first time: what was told of a stubborn image stays told."""
-    asked = view.recent.deletion_asked_for or 0.0
+    asked = view.recent.deletion_requested_for or 0.0
     if asked >= _STUBBORN_SECONDS:
-        return Farewell(view.status, growing(asked, *_BLOCKED_SECONDS))
+        return DeletionStep(view.status, growing(asked, *_BLOCKED_SECONDS))
     return _wait(view, now, f"image {image_id} is being deleted", _GONE_POLL_SECONDS)
 
 
@@ -184,16 +186,16 @@ def _is_blocked(view: View) -> bool:
 
 
 def _deleting(view: View, now: datetime, words: str, reason: Reason = Reason.DELETING) -> ImageCopyStatus:
-    return outcome.deleting(view, now, reason, words)
+    return conditions.deleting(view, now, reason, words)
 
 
-def _wait(view: View, now: datetime, words: str, pause: float) -> Farewell:
-    return Farewell(_deleting(view, now, words), pause)
+def _wait(view: View, now: datetime, words: str, pause: float) -> DeletionStep:
+    return DeletionStep(_deleting(view, now, words), pause)
 
 
-def _blocked(view: View, now: datetime, words: str) -> Farewell:
+def _blocked(view: View, now: datetime, words: str) -> DeletionStep:
     message = f"{words}; set spec.deletionPolicy to Retain to let go of the object and keep the image"
     status = _deleting(view, now, message, Reason.DELETION_BLOCKED)
     lasted = (now - (view.recent.trouble_since or now)).total_seconds()
     events = () if _is_blocked(view) else (Event(EventType.WARNING, Reason.DELETION_BLOCKED, message),)
-    return Farewell(status, growing(lasted, *_BLOCKED_SECONDS), events)
+    return DeletionStep(status, growing(lasted, *_BLOCKED_SECONDS), events)

@@ -7,11 +7,11 @@ leads elsewhere, the copy waits until it leads back.
 """
 
 from imagecopy.api.imagecopy import AttemptOutcome, ImageCopyStatus
-from imagecopy.flow.seen import Cause, Trouble
+from imagecopy.flow.observation import Cause, Trouble
 from imagecopy.flow.view import View, in_flight
 
 
-def home(status: ImageCopyStatus) -> str | None:
+def bound_project(status: ImageCopyStatus) -> str | None:
     """Return the project that the copy has to stay with, None where it may still be made in any.
 
     It has to stay where there is an image of it, where there may be one, and where the outcome of an attempt was never
@@ -22,9 +22,9 @@ def home(status: ImageCopyStatus) -> str | None:
     return status.project_id if stays else None
 
 
-def astray(view: View, project: str) -> Trouble | None:
+def wrong_project(view: View, project: str) -> Trouble | None:
     """Return what is wrong where the provider leads to another project than the copy's; None where it leads there."""
-    own = home(view.status)
+    own = bound_project(view.status)
     if own is None or own == project:
         return None
     ref = view.spec.provider_ref

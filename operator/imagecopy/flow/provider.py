@@ -10,9 +10,9 @@ from typing import Final
 from imagecopy.api.base import as_utc
 from imagecopy.api.conditions import ConditionStatus, ConditionType, ProviderCondition, ProviderReason
 from imagecopy.api.provider import ImagesUsed, ProviderStatus
-from imagecopy.flow.outcome import clip
+from imagecopy.flow.conditions import clip
+from imagecopy.flow.observation import Cause, Trouble
 from imagecopy.flow.pacing import growing
-from imagecopy.flow.seen import Cause, Trouble
 
 _REASONS: Final = {
     Cause.PROVIDER_MISSING: ProviderReason.WAITING_FOR_SECRET,

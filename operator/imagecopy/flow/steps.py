@@ -16,11 +16,11 @@ from imagecopy.api.imagecopy import (
     ImageCopyStatus,
     UnknownOutcomePolicy,
 )
-from imagecopy.flow import outcome
-from imagecopy.flow.holds import HOLDS
-from imagecopy.flow.outcome import Aside
+from imagecopy.flow import conditions
+from imagecopy.flow.backoffs import BACKOFFS
+from imagecopy.flow.conditions import ConditionUpdate
+from imagecopy.flow.observation import Cause, Trouble
 from imagecopy.flow.pacing import doubling, growing, later
-from imagecopy.flow.seen import Cause, Trouble
 from imagecopy.flow.view import LONGEST_PAUSE_SECONDS, View, condition, in_flight, is_true
 
 _HUSH_SECONDS: Final = 30
@@ -82,14 +82,14 @@ class Step:
     act: PostCopy | SetTags | None = None
 
 
-def hold(view: View, trouble: Trouble, now: datetime) -> Step:
+def back_off(view: View, trouble: Trouble, now: datetime) -> Step:
     """Something could not be looked at or done: say why and look again later, at growing pauses."""
-    told = outcome.with_failure(view, trouble)
+    told = conditions.with_failure(view, trouble)
     if trouble.cause is Cause.SOURCE_MISSING:
-        return fail(told, now, Reason.COPY_FAILED, trouble.words, *outcome.asides(trouble, Reason.COPY_FAILED))
+        return fail(told, now, Reason.COPY_FAILED, trouble.words, *conditions.asides(trouble, Reason.COPY_FAILED))
     if view.overdue(now):
         return overdue(told, now)
-    reason, shortest, longest = HOLDS[trouble.cause]
+    reason, shortest, longest = BACKOFFS[trouble.cause]
     lasted = (now - (view.recent.trouble_since or now)).total_seconds()
     # The pause after a refused login is kept where logins are made, and a mended Secret ends it.
     asked = 0.0 if trouble.cause is Cause.CREDENTIALS else trouble.retry_after or 0.0
@@ -98,8 +98,8 @@ def hold(view: View, trouble: Trouble, now: datetime) -> Step:
     may_pass = trouble.cause is not Cause.OTHER_PROJECT
     if going_on and in_flight(view.status) and lasted < _HUSH_SECONDS and may_pass:
         return Step(view.status, pause)
-    status = outcome.reconciling(told, now, reason, trouble.words, *outcome.asides(trouble, reason))
-    return Step(status, pause, news(view, status, EventType.WARNING))
+    status = conditions.reconciling(told, now, reason, trouble.words, *conditions.asides(trouble, reason))
+    return Step(status, pause, transition_events(view, status, EventType.WARNING))
 
 
 def resolving(view: View, now: datetime, why: str) -> Step:
@@ -114,9 +114,9 @@ def resolving(view: View, now: datetime, why: str) -> Step:
     looked_for = view.recent.unresolved_for
     if looked_for < view.settle_seconds:
         message = f"{why}; attempt {number} is looked up in the cloud by its marker and not sent again"
-        status = outcome.reconciling(view, now, Reason.RESOLVING_OUTCOME, message)
+        status = conditions.reconciling(view, now, Reason.RESOLVING_OUTCOME, message)
         pause = min(growing(looked_for, 5, 30), view.settle_seconds - looked_for + 0.5)
-        return Step(status, until_deadline(view, pause, now), news(view, status, EventType.WARNING))
+        return Step(status, until_deadline(view, pause, now), transition_events(view, status, EventType.WARNING))
     gone = f"{why}, and no copy of attempt {number} showed up within {view.settle_seconds:g} s"
     if view.spec.unknown_outcome_policy is UnknownOutcomePolicy.HALT:
         words = f"{gone}: set spec.unknownOutcomePolicy to Retry for another attempt"
@@ -128,23 +128,23 @@ def give_up_attempt(view: View, now: datetime, how: AttemptOutcome, trouble: Tro
     """The attempt ended without a copy: the next one, if one is left and can help, else the end."""
     number = view.status.attempt.number if view.status.attempt else 0
     failures = view.status.failed_jobs + 1
-    view = outcome.with_failure(outcome.attempt_ended(view, how, now, trouble), trouble)
-    view = view.having(failed_jobs=failures, image_id=None, progress=None)
+    view = conditions.with_failure(conditions.attempt_ended(view, how, now, trouble), trouble)
+    view = view.with_status(failed_jobs=failures, image_id=None, progress=None)
     words = f"attempt {number} failed: {trouble.words}"
     if trouble.is_final:
         return fail(view, now, Reason.COPY_FAILED, words)
     if failures > view.spec.backoff_limit:
         return fail(view, now, Reason.COPY_FAILED, f"{words} (spec.backoffLimit {view.spec.backoff_limit} is used up)")
     pause = max(doubling(failures, *_JOB_BACKOFF_SECONDS), trouble.retry_after or 0.0)
-    return next_attempt(view, now, pause, HOLDS[trouble.cause].reason, words)
+    return next_attempt(view, now, pause, BACKOFFS[trouble.cause].reason, words)
 
 
-def next_attempt(view: View, now: datetime, pause: float, reason: Reason, why: str, *asides: Aside) -> Step:
+def next_attempt(view: View, now: datetime, pause: float, reason: Reason, why: str, *asides: ConditionUpdate) -> Step:
     """The attempt surely ended without a copy: another one follows after ``pause`` seconds."""
     at = later(now, min(pause, LONGEST_PAUSE_SECONDS))
     number = view.status.attempt.number + 1 if view.status.attempt else 1
     message = f"{why}; attempt {number} at {at:%H:%M:%S} UTC"
-    status = outcome.reconciling(view.having(next_attempt_time=at), now, reason, message, *asides)
+    status = conditions.reconciling(view.with_status(next_attempt_time=at), now, reason, message, *asides)
     again = until_deadline(view, (at - now).total_seconds(), now)
     return Step(status, again, (Event(EventType.WARNING, reason, message),))
 
@@ -159,10 +159,10 @@ def overdue(view: View, now: datetime) -> Step:
     return fail(view, now, Reason.DEADLINE_EXCEEDED, words)
 
 
-def fail(view: View, now: datetime, reason: Reason, words: str, *asides: Aside) -> Step:
+def fail(view: View, now: datetime, reason: Reason, words: str, *asides: ConditionUpdate) -> Step:
     """The end, badly."""
-    status = outcome.failed(view, now, reason, words, *asides)
-    return Step(status, REST, news(view, status, EventType.WARNING))
+    status = conditions.failed(view, now, reason, words, *asides)
+    return Step(status, REST, transition_events(view, status, EventType.WARNING))
 
 
 def succeed(view: View, image_id: str, now: datetime) -> Step:
@@ -177,12 +177,14 @@ def succeed(view: View, image_id: str, now: datetime) -> Step:
             reason, message = Reason.SUCCEEDED, f"image {image_id} is ready"
         events = (Event(EventType.NORMAL, reason, message),)
     submitted = condition(view.status, ConditionType.SUBMITTED)
-    asides: tuple[Aside, ...] = ()
+    asides: tuple[ConditionUpdate, ...] = ()
     if submitted is not None and submitted.status is not ConditionStatus.TRUE:
-        asides = (Aside(ConditionType.SUBMITTED, ConditionStatus.TRUE, reason, "the copy was found by its marker"),)
-    view = outcome.attempt_ended(view, AttemptOutcome.SUCCEEDED, now)
-    view = view.having(image_id=image_id, target_name=view.target_name)
-    return Step(outcome.succeeded(view, now, reason, message, *asides), REST, events)
+        asides = (
+            ConditionUpdate(ConditionType.SUBMITTED, ConditionStatus.TRUE, reason, "the copy was found by its marker"),
+        )
+    view = conditions.attempt_ended(view, AttemptOutcome.SUCCEEDED, now)
+    view = view.with_status(image_id=image_id, target_name=view.target_name)
+    return Step(conditions.succeeded(view, now, reason, message, *asides), REST, events)
 
 
 def until_deadline(view: View, pause: float, now: datetime) -> float:
@@ -192,7 +194,7 @@ def until_deadline(view: View, pause: float, now: datetime) -> float:
     return min(pause, max((view.deadline - now).total_seconds(), 1.0))
 
 
-def news(view: View, status: ImageCopyStatus, kind: EventType = EventType.NORMAL) -> tuple[Event, ...]:
+def transition_events(view: View, status: ImageCopyStatus, kind: EventType = EventType.NORMAL) -> tuple[Event, ...]:
     """Return an Event where the reason became another one; that it copies is told by Submitted and Progress."""
     before, ready = condition(view.status, ConditionType.READY), condition(status, ConditionType.READY)
     if ready is None or ready.reason is Reason.COPYING or (before is not None and before.reason is ready.reason):
@@ -200,7 +202,7 @@ def news(view: View, status: ImageCopyStatus, kind: EventType = EventType.NORMAL
     return (Event(kind, ready.reason, ready.message),)
 
 
-def telling_of_a_second_image(view: View, step: Step) -> Step:
+def with_duplicate_event(view: View, step: Step) -> Step:
     """Return the step with an Event where its status is the first to tell of a second image of the same owner."""
     second = condition(step.status, ConditionType.DUPLICATED)
     before = condition(view.status, ConditionType.DUPLICATED)

@@ -15,7 +15,7 @@ LONGEST_PAUSE_SECONDS: Final = 900.0
 
 
 @dataclass(frozen=True, slots=True)
-class Recent:
+class PacingMemory:
     """What this process remembers of the object's last looks. It paces and hushes; no decision rests on it."""
 
     trouble_since: datetime | None = None
@@ -25,7 +25,7 @@ class Recent:
     progress_written_at: datetime | None = None
     unresolved_for: float = 0.0
     """For how many seconds, by a clock that no one sets, this process has looked for a lost outcome in vain."""
-    deletion_asked_for: float | None = None
+    deletion_requested_for: float | None = None
     """For how many seconds the cloud has owed us a deletion that it agreed to."""
 
 
@@ -44,20 +44,20 @@ class View:
     spec: ImageCopySpec
     status: ImageCopyStatus
     retry_requested_at: str | None = None
-    recent: Recent = field(default_factory=Recent)
+    recent: PacingMemory = field(default_factory=PacingMemory)
     bounds: Bounds = field(default_factory=Bounds)
     settle_seconds: float = 300.0
     """How long a copy whose reply was lost may take to show up in lists."""
     expected_seconds: float | None = None
     """How long copies of the same source have taken lately, None if that is not known."""
 
-    def having(self, **fields: object) -> "View":
+    def with_status(self, **fields: object) -> "View":
         """Return the view with these fields of its status changed."""
         return replace(self, status=self.status.model_copy(update=fields))
 
-    def at(self, project: str | None) -> "View":
+    def in_project(self, project: str | None) -> "View":
         """Return the view of a copy that was found, or is to be made, in this project; None: it was not told."""
-        return self if project is None else self.having(project_id=project)
+        return self if project is None else self.with_status(project_id=project)
 
     @property
     def target_name(self) -> str:
@@ -139,7 +139,7 @@ def is_resting(spec: ImageCopySpec, status: ImageCopyStatus, generation: int, re
     return is_finished(status) or (spec.suspend and status.phase is Phase.SUSPENDED)
 
 
-def prepare(view: View, now: datetime) -> View:
+def begin_retry(view: View, now: datetime) -> View:
     """Return the view with a requested retry begun: a Failed copy starts again, anything else is left alone.
 
     So does one that was halted for its unknown outcome, when the policy says Retry by now.
@@ -153,7 +153,7 @@ def prepare(view: View, now: datetime) -> View:
     released = halted and view.spec.unknown_outcome_policy is UnknownOutcomePolicy.RETRY
     if not released and not may_retry(status, view.retry_requested_at):
         return view
-    return view.having(
+    return view.with_status(
         failed_jobs=0,
         failure=None,
         completion_time=None,

@@ -18,7 +18,7 @@ from imagecopy.api.conditions import ConditionType, Reason
 from imagecopy.api.imagecopy import Phase
 from imagecopy.flow.decide import decide
 from imagecopy.flow.deletion import decide_deletion
-from imagecopy.flow.view import View, needs, prepare
+from imagecopy.flow.view import View, begin_retry, needs
 from unit.flow.builders import Row, asked, at, edited, new
 from unit.flow.rows_deletion import ROWS as DELETION_ROWS
 from unit.flow.test_decide_machine import Machine
@@ -29,7 +29,7 @@ def _told() -> list[tuple[str, View]]:
     """Return what each row of the tables stores."""
     told = []
     for row in ROWS:
-        status = decide(prepare(row.view, at(row.seconds)), row.seen, at(row.seconds)).status
+        status = decide(begin_retry(row.view, at(row.seconds)), row.seen, at(row.seconds)).status
         told.append((row.id, replace(row.view, status=status)))
     return told
 
@@ -48,7 +48,7 @@ def test_whatever_is_seen_next_is_read_alike_by_all_tools(row: Row) -> None:
     """From each state, by each look that may follow, whether or not a retry is asked for."""
     now = at(row.seconds)
     for start in (row.view, asked(row.view, "2026-09-01T13:00:00Z"), edited(row.view, row.view.spec)):
-        view = prepare(start, now)
+        view = begin_retry(start, now)
         possible = ANSWERS[needs(view, now)]
         for seen in (other.seen for other in ROWS if isinstance(other.seen, possible)):
             told = replace(view, status=decide(view, seen, now).status)

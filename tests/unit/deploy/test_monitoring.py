@@ -9,9 +9,9 @@ import yaml
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from imagecopy import metrics
-from imagecopy.reconcile import Census
-from imagecopy.reconcile.slots import Slots
-from imagecopy.vitals import Vitals
+from imagecopy.copies.phase_counts import PhaseCounts
+from imagecopy.copies.queue import Slots
+from imagecopy.watch.liveness import Liveness
 from rendering import chart
 from rendering.chart import CHART, ROOT, of_kind
 from unit.deploy.conftest import Render
@@ -22,7 +22,7 @@ _ALERTS: Final[list[dict[str, Any]]] = yaml.safe_load((CHART / "files/alerts.yam
 def _known() -> set[str]:
     """Return the names under which the operator's metrics are stored."""
     registry = CollectorRegistry()
-    registry.register(metrics.State(vitals=Vitals(), census=Census(), slots=Slots()))
+    registry.register(metrics.State(vitals=Liveness(), census=PhaseCounts(), slots=Slots()))
     suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
     return {
         family.name + suffix

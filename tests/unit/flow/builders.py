@@ -8,21 +8,21 @@ from imagecopy.api.conditions import ConditionStatus, ConditionType, Reason
 from imagecopy.api.imagecopy import Attempt, ImageCopySpec, ImageCopyStatus, Phase
 from imagecopy.flow.decide import decide
 from imagecopy.flow.marker import Marker, token_of
-from imagecopy.flow.seen import (
+from imagecopy.flow.observation import (
     Cause,
-    ImageSeen,
     ImageState,
-    JobSeen,
+    JobObserved,
     JobState,
+    Observation,
+    ObservedImage,
     PostAccepted,
     PostRejected,
     PostUnknown,
-    PreflightSeen,
-    Seen,
+    PreflightObserved,
     Trouble,
 )
 from imagecopy.flow.steps import PostCopy, SetTags
-from imagecopy.flow.view import Need, Recent, View, prepare
+from imagecopy.flow.view import Need, PacingMemory, View, begin_retry
 
 T0 = datetime(2026, 9, 1, 12, 0, 0, tzinfo=UTC)
 SOURCE = "7c9a2b1e-4f60-4d6b-9c0f-2f1d3b5a8e47"
@@ -72,9 +72,9 @@ def new(wanted: ImageCopySpec | None = None, **fields: Any) -> View:
     )
 
 
-def then(view: View, seen: Seen, seconds: float = 0) -> View:
+def then(view: View, seen: Observation, seconds: float = 0) -> View:
     """The view after it was decided about, with what was decided stored."""
-    return replace(view, status=decide(prepare(view, at(seconds)), seen, at(seconds)).status)
+    return replace(view, status=decide(begin_retry(view, at(seconds)), seen, at(seconds)).status)
 
 
 def intended(wanted: ImageCopySpec | None = None, **fields: Any) -> View:
@@ -122,7 +122,7 @@ def remembering(view: View, **recent: Any) -> View:
 
 
 def troubled_since(view: View, seconds: float) -> View:
-    return replace(view, recent=Recent(trouble_since=at(seconds)))
+    return replace(view, recent=PacingMemory(trouble_since=at(seconds)))
 
 
 def attempt_of(view: View) -> Attempt:
@@ -131,16 +131,22 @@ def attempt_of(view: View) -> Attempt:
     return attempt
 
 
-def image(state: ImageState = ImageState.ACTIVE, *, number: int = 1, owner: str = OWNER, id: str = TARGET) -> ImageSeen:  # noqa: A002
-    return ImageSeen(id, state, _WORDS[state], Marker(owner, token_of(UID, number)))
+def image(
+    state: ImageState = ImageState.ACTIVE,
+    *,
+    number: int = 1,
+    owner: str = OWNER,
+    id: str = TARGET,  # noqa: A002
+) -> ObservedImage:
+    return ObservedImage(id, state, _WORDS[state], Marker(owner, token_of(UID, number)))
 
 
-def source(state: ImageState = ImageState.ACTIVE) -> ImageSeen:
+def source(state: ImageState = ImageState.ACTIVE) -> ObservedImage:
     return replace(image(state, id=SOURCE), marker=None)
 
 
-def preflight(*targets: ImageSeen, found: ImageSeen | None = source()) -> PreflightSeen:  # noqa: B008
-    return PreflightSeen(targets, found)
+def preflight(*targets: ObservedImage, found: ObservedImage | None = source()) -> PreflightObserved:  # noqa: B008
+    return PreflightObserved(targets, found)
 
 
 def trouble(cause: Cause = Cause.TRANSIENT, retry_after: float | None = None) -> Trouble:
@@ -159,16 +165,16 @@ def unknown(view: View) -> PostUnknown:
     return PostUnknown(attempt_of(view), Trouble(Cause.TRANSIENT, "no reply came"))
 
 
-def running(progress: float | None = None, image_id: str | None = None) -> JobSeen:
-    return JobSeen(JobState.RUNNING, progress, image_id)
+def running(progress: float | None = None, image_id: str | None = None) -> JobObserved:
+    return JobObserved(JobState.RUNNING, progress, image_id)
 
 
-def succeeded_job(image_id: str | None = TARGET) -> JobSeen:
-    return JobSeen(JobState.SUCCEEDED, 1.0, image_id)
+def succeeded_job(image_id: str | None = TARGET) -> JobObserved:
+    return JobObserved(JobState.SUCCEEDED, 1.0, image_id)
 
 
-def failed_job(cause: Cause = Cause.TRANSIENT) -> JobSeen:
-    return JobSeen(JobState.FAILED, 0.5, None, trouble(cause))
+def failed_job(cause: Cause = Cause.TRANSIENT) -> JobObserved:
+    return JobObserved(JobState.FAILED, 0.5, None, trouble(cause))
 
 
 @dataclass(frozen=True)
@@ -177,7 +183,7 @@ class Row:
 
     id: str
     view: View
-    seen: Seen
+    seen: Observation
     seconds: float
     phase: Phase
     ready: tuple[ConditionStatus, Reason] | None

@@ -12,41 +12,41 @@ from jsonschema import Draft202012Validator
 
 from imagecopy.api.crd import crds
 from imagecopy.api.imagecopy import DeletionPolicy, ImageCopyStatus
-from imagecopy.flow.decide import decide, to_follow
-from imagecopy.flow.deletion import DeleteImage, DeletionAsked, decide_deletion, deletion_needs
-from imagecopy.flow.deletion import Seen as DeletionSeen
+from imagecopy.flow.decide import decide, target_to_follow
+from imagecopy.flow.deletion import DeleteImage, DeletionRequested, decide_deletion, deletion_needs
+from imagecopy.flow.deletion import Observation as DeletionSeen
 from imagecopy.flow.marker import Marker
-from imagecopy.flow.project import astray
-from imagecopy.flow.seen import (
+from imagecopy.flow.observation import (
     Cause,
-    ImageSeen,
     ImageState,
-    JobSeen,
+    JobObserved,
     JobState,
-    NothingSeen,
+    NothingObserved,
+    Observation,
+    ObservedImage,
     PostAccepted,
     PostOutcome,
     PostRejected,
     PostUnknown,
-    PreflightSeen,
-    Seen,
+    PreflightObserved,
     SlotsBusy,
     TagsRefused,
     TagsSet,
-    TargetSeen,
-    TargetsSeen,
+    TargetObserved,
+    TargetsObserved,
     Trouble,
     is_trouble,
 )
+from imagecopy.flow.project import wrong_project
 from imagecopy.flow.steps import PostCopy, SetTags
-from imagecopy.flow.view import Need, Recent, View, in_flight, needs, prepare
+from imagecopy.flow.view import Need, PacingMemory, View, begin_retry, in_flight, needs
 from unit.flow.builders import FOREIGN, OWNER, PROJECT, T0, UID, image, source
 from unit.flow.model_parts import Copy, Crash, Plan, Post, Process, Stored, Write
 
 SETTLE_SECONDS = 300.0
 """Longer than any copy stays hidden."""
 
-Looked = NothingSeen | Trouble | PreflightSeen | TargetsSeen | TargetSeen | JobSeen
+CloudObservation = NothingObserved | Trouble | PreflightObserved | TargetsObserved | TargetObserved | JobObserved
 
 
 class _Conflict(Exception):
@@ -128,12 +128,12 @@ class World:
             settle_seconds=SETTLE_SECONDS,
         )
 
-    def _recent(self, process: Process) -> Recent:
-        since, asked = process.looked_in_vain, process.deletion_asked_at
+    def _recent(self, process: Process) -> PacingMemory:
+        since, asked = process.looked_in_vain, process.deletion_requested_at
         return replace(
             process.recent,
             unresolved_for=(self.now - since[1]).total_seconds() if since else 0.0,
-            deletion_asked_for=(self.now - asked).total_seconds() if asked else None,
+            deletion_requested_for=(self.now - asked).total_seconds() if asked else None,
         )
 
     @property
@@ -146,8 +146,8 @@ class World:
         if process.outcome is None and known.is_resting:
             process.known = self.stored
             return None
-        view = prepare(self._view(process, known), self.wall)
-        seen: Seen = process.outcome or self._looks(process, view, needs(view, self.wall))
+        view = begin_retry(self._view(process, known), self.wall)
+        seen: Observation = process.outcome or self._looks(process, view, needs(view, self.wall))
         self._point()
         while True:
             if is_trouble(seen):
@@ -159,7 +159,7 @@ class World:
                 known = process.known = self._write(known, step.status)
                 self._point()
             process.outcome = None
-            if isinstance(seen, JobSeen) and seen.progress != process.recent.progress:
+            if isinstance(seen, JobObserved) and seen.progress != process.recent.progress:
                 process.recent = replace(process.recent, progress=seen.progress, progress_moved_at=self.wall)
             if step.act is None:
                 return step.again
@@ -176,12 +176,12 @@ class World:
         """A step of the object's deletion."""
         known = process.known = process.known or self.stored
         view = self._view(process, known)
-        seen: DeletionSeen | Looked = process.outcome or self._looks(process, view, deletion_needs(view))
+        seen: DeletionSeen | CloudObservation = process.outcome or self._looks(process, view, deletion_needs(view))
         self._point()
         while True:
-            assert not isinstance(seen, PreflightSeen | TagsSet | TagsRefused | SlotsBusy)
-            if isinstance(seen, DeletionAsked):
-                process.deletion_asked_at = process.deletion_asked_at or self.now
+            assert not isinstance(seen, PreflightObserved | TagsSet | TagsRefused | SlotsBusy)
+            if isinstance(seen, DeletionRequested):
+                process.deletion_requested_at = process.deletion_requested_at or self.now
             step = decide_deletion(self._view(process, known), seen, self.wall)
             if step.status != known.status:
                 known = process.known = self._write(known, step.status)
@@ -195,8 +195,8 @@ class World:
             seen = self._delete(self._view(process, known), step.act)
             self._point()
 
-    def _delete(self, view: View, order: DeleteImage) -> DeletionAsked | Trouble:
-        if wrong := astray(view, self.project):
+    def _delete(self, view: View, order: DeleteImage) -> DeletionRequested | Trouble:
+        if wrong := wrong_project(view, self.project):
             return wrong
         if self.plan.delete:
             return Trouble(self.plan.delete, "No.")
@@ -204,7 +204,7 @@ class World:
         assert named, "an image of another was deleted"
         for copy in named:
             copy.deleted = True
-        return DeletionAsked(order.image_id)
+        return DeletionRequested(order.image_id)
 
     def _write(self, known: Stored, status: ImageCopyStatus) -> Stored:
         check_stored(status)
@@ -219,7 +219,7 @@ class World:
         return self.stored
 
     def _post(self, view: View, order: PostCopy) -> PostOutcome:
-        if wrong := astray(view, self.project):
+        if wrong := wrong_project(view, self.project):
             return PostRejected(order.attempt, wrong)
         assert self.stored.status.attempt == order.attempt, "a POST without a stored intent"
         assert order.attempt.token not in self.posted, "an intent was POSTed twice"
@@ -244,8 +244,8 @@ class World:
             return PostUnknown(order.attempt, Trouble(Cause.TRANSIENT, "no reply came"))
         return PostAccepted(order.attempt, f"job-{number}", "r-1")
 
-    def _tags(self, view: View, order: SetTags) -> Seen:
-        if wrong := astray(view, self.project):
+    def _tags(self, view: View, order: SetTags) -> Observation:
+        if wrong := wrong_project(view, self.project):
             return TagsRefused(order.image_id, wrong)
         assert order.image_id in [copy.image_id for copy in self.here()], "tags were set in another project"
         if self.plan.tags:
@@ -260,43 +260,45 @@ class World:
         """The copies of the project that the provider leads to."""
         return [copy for copy in self.copies if copy.project == self.project]
 
-    def _images(self) -> Iterable[ImageSeen]:
+    def _images(self) -> Iterable[ObservedImage]:
         yield image(owner=FOREIGN, id="foreign")
         yield from (found for copy in self.here() if (found := copy.as_image(self.now)))
 
-    def _looks(self, process: Process, view: View, need: Need) -> Looked:
+    def _looks(self, process: Process, view: View, need: Need) -> CloudObservation:
         seen = self._look(view, need)
         number = view.status.attempt.number if view.status.attempt else 0
         if process.looked_in_vain and process.looked_in_vain[0] != number:
             process.looked_in_vain = None
-        absent = isinstance(seen, TargetSeen) and seen.target.state is ImageState.ABSENT
-        if absent or (isinstance(seen, TargetsSeen) and to_follow(view, seen.targets) is None):
+        absent = isinstance(seen, TargetObserved) and seen.target.state is ImageState.ABSENT
+        if absent or (isinstance(seen, TargetsObserved) and target_to_follow(view, seen.targets) is None):
             process.looked_in_vain = process.looked_in_vain or (number, self.now)
         elif not isinstance(seen, Trouble):
             process.looked_in_vain = None
         return seen
 
-    def _look(self, view: View, need: Need) -> Looked:
+    def _look(self, view: View, need: Need) -> CloudObservation:
         if need is Need.NOTHING:
-            return NothingSeen()
-        if wrong := astray(view, self.project):
+            return NothingObserved()
+        if wrong := wrong_project(view, self.project):
             return wrong
         if self.plan.look:
             return Trouble(self.plan.look, "can't be looked at")
         return replace(self._look_here(view, need), project=self.project)
 
-    def _look_here(self, view: View, need: Need) -> PreflightSeen | TargetsSeen | TargetSeen | JobSeen:
+    def _look_here(self, view: View, need: Need) -> PreflightObserved | TargetsObserved | TargetObserved | JobObserved:
         targets = tuple(found for found in self._images() if found.marker and found.marker.owner == OWNER)
         if need is Need.PREFLIGHT:
-            return PreflightSeen(targets, None if to_follow(view, targets) else source(self.source))
+            return PreflightObserved(targets, None if target_to_follow(view, targets) else source(self.source))
         if need is Need.TARGET:
             found = next((found for found in self._images() if found.id == view.status.image_id), None)
-            return TargetSeen(found or ImageSeen(view.status.image_id or "", ImageState.ABSENT, "not there any more"))
+            return TargetObserved(
+                found or ObservedImage(view.status.image_id or "", ImageState.ABSENT, "not there any more")
+            )
         attempt = in_flight(view.status)
         job = next((copy for copy in self.here() if attempt and copy.job_id == attempt.job_id), None)
         if need is Need.TARGETS or job is None or job.forgotten:
-            return TargetsSeen(targets)
+            return TargetsObserved(targets)
         seen = job.as_job(self.now)
         if seen.state is JobState.SUCCEEDED and not (seen.image_id or view.status.image_id):
-            return TargetsSeen(targets)
+            return TargetsObserved(targets)
         return seen

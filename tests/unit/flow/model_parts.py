@@ -6,8 +6,8 @@ from enum import Enum, auto
 
 from imagecopy.api.imagecopy import ImageCopySpec, ImageCopyStatus
 from imagecopy.flow.marker import Marker
-from imagecopy.flow.seen import Cause, ImageSeen, ImageState, JobSeen, JobState, PostOutcome, Trouble
-from imagecopy.flow.view import Recent, is_resting
+from imagecopy.flow.observation import Cause, ImageState, JobObserved, JobState, ObservedImage, PostOutcome, Trouble
+from imagecopy.flow.view import PacingMemory, is_resting
 from unit.flow.builders import spec
 
 
@@ -55,25 +55,25 @@ class Copy:
     def is_live(self, now: datetime) -> bool:
         return not self.deleted and not (self.fails and self.ended(now))
 
-    def as_image(self, now: datetime) -> ImageSeen | None:
+    def as_image(self, now: datetime) -> ObservedImage | None:
         """The image as lists show it: some time after the POST, and for a while after its job failed."""
         if self.deleted or now < self.begun + timedelta(seconds=min(self.hidden_for, self.seconds)):
             return None
         if not self.ended(now):
-            return ImageSeen(self.image_id, ImageState.PENDING, "saving", self.marker)
+            return ObservedImage(self.image_id, ImageState.PENDING, "saving", self.marker)
         if self.fails:
             lingers = now < self.begun + timedelta(seconds=self.seconds + self.hidden_for)
             state, word = (ImageState.PENDING, "saving") if lingers else (ImageState.DEAD, "killed")
-            return ImageSeen(self.image_id, state, word, self.marker)
-        return ImageSeen(self.image_id, ImageState.ACTIVE, "active", self.marker)
+            return ObservedImage(self.image_id, state, word, self.marker)
+        return ObservedImage(self.image_id, ImageState.ACTIVE, "active", self.marker)
 
-    def as_job(self, now: datetime) -> JobSeen:
+    def as_job(self, now: datetime) -> JobObserved:
         image_id = self.image_id if self.names_image else None
         if not self.ended(now):
-            return JobSeen(JobState.RUNNING, (now - self.begun).total_seconds() / self.seconds, image_id)
+            return JobObserved(JobState.RUNNING, (now - self.begun).total_seconds() / self.seconds, image_id)
         if self.fails:
-            return JobSeen(JobState.FAILED, None, image_id, Trouble(self.fails, "the job failed", "IMG.0100"))
-        return JobSeen(JobState.SUCCEEDED, 1.0, image_id)
+            return JobObserved(JobState.FAILED, None, image_id, Trouble(self.fails, "the job failed", "IMG.0100"))
+        return JobObserved(JobState.SUCCEEDED, 1.0, image_id)
 
 
 @dataclass(frozen=True)
@@ -98,15 +98,15 @@ class Process:
     name: str
     known: Stored | None = None
     outcome: PostOutcome | None = None
-    recent: Recent = field(default_factory=Recent)
+    recent: PacingMemory = field(default_factory=PacingMemory)
     looked_in_vain: tuple[int, datetime] | None = None
     """The attempt whose outcome is looked for, and since when."""
-    deletion_asked_at: datetime | None = None
+    deletion_requested_at: datetime | None = None
 
     def forget(self) -> None:
         """Lose all memory."""
-        self.known, self.outcome, self.recent = None, None, Recent()
-        self.looked_in_vain, self.deletion_asked_at = None, None
+        self.known, self.outcome, self.recent = None, None, PacingMemory()
+        self.looked_in_vain, self.deletion_requested_at = None, None
 
 
 @dataclass

@@ -4,8 +4,16 @@ from dataclasses import dataclass, field, replace
 
 from imagecopy.api.conditions import Reason
 from imagecopy.api.imagecopy import AttemptOutcome, ImageCopySpec, Phase
-from imagecopy.flow.deletion import DeletionAsked, Seen, decide_deletion
-from imagecopy.flow.seen import Cause, ImageState, JobState, NothingSeen, TargetSeen, TargetsSeen, Trouble
+from imagecopy.flow.deletion import DeletionRequested, Observation, decide_deletion
+from imagecopy.flow.observation import (
+    Cause,
+    ImageState,
+    JobState,
+    NothingObserved,
+    TargetObserved,
+    TargetsObserved,
+    Trouble,
+)
 from imagecopy.flow.view import Need, View
 from unit.flow.builders import (
     ABSENT,
@@ -48,7 +56,7 @@ class DeletionRow:
 
     id: str
     view: View
-    seen: Seen
+    seen: Observation
     need: Need | None = None
     """What is looked at before; None for what an act or a POST brought."""
     again: tuple[float, float] | None = None
@@ -65,22 +73,22 @@ class DeletionRow:
         return self.view.status.phase if self.reason is None else Phase.DELETING
 
 
-def told(view: View, seen: Seen, seconds: float = _NOW) -> View:
+def told(view: View, seen: Observation, seconds: float = _NOW) -> View:
     """The view after a step of its deletion was stored."""
     return replace(view, status=decide_deletion(view, seen, at(seconds)).status)
 
 
 _UNKNOWN = then(intended(DELETES), unknown(intended()), 30)
-_FOLLOWED = then(_UNKNOWN, TargetsSeen((image(ImageState.PENDING),)), 40)
+_FOLLOWED = then(_UNKNOWN, TargetsObserved((image(ImageState.PENDING),)), 40)
 _MADE = told(copying(DELETES), succeeded_job())
-_GOING = remembering(told(done(DELETES), TargetSeen(image())), deletion_asked_for=5.0)
-_STUBBORN = remembering(_GOING, deletion_asked_for=60.0)
-_BLOCKED = told(_STUBBORN, TargetSeen(image()))
+_GOING = remembering(told(done(DELETES), TargetObserved(image())), deletion_requested_for=5.0)
+_STUBBORN = remembering(_GOING, deletion_requested_for=60.0)
+_BLOCKED = told(_STUBBORN, TargetObserved(image()))
 _REFUSAL = Trouble(Cause.REFUSED, "the image is protected", "IMG.0089")
 _IN_TROUBLE = told(done(DELETES), _REFUSAL)
 
 RETAINED = tuple(
-    DeletionRow(f"Retain lets go of {what}", edited(view, RETAINS), NothingSeen(), Need.NOTHING)
+    DeletionRow(f"Retain lets go of {what}", edited(view, RETAINS), NothingObserved(), Need.NOTHING)
     for what, view in {
         "what was never begun": new(),
         "an attempt that nobody knows of": _UNKNOWN,
@@ -111,43 +119,43 @@ WAITS = (
         again=(0, 0), reason=Reason.DELETING, fields={"imageID": TARGET, _ENDED: AttemptOutcome.SUCCEEDED},
     ),
     DeletionRow(
-        "an image that is still made is waited for", _FOLLOWED, TargetSeen(image(ImageState.PENDING)), Need.TARGET,
+        "an image that is still made is waited for", _FOLLOWED, TargetObserved(image(ImageState.PENDING)), Need.TARGET,
         again=(5, 5), reason=Reason.DELETING, says="still being made",
     ),
     DeletionRow(
-        "an unknown outcome is looked for through the settle window", looked_for(_UNKNOWN, 299), TargetsSeen(()),
+        "an unknown outcome is looked for through the settle window", looked_for(_UNKNOWN, 299), TargetsObserved(()),
         Need.TARGETS, again=(5, 5), reason=Reason.DELETING, fields={"attempts": ABSENT},
     ),
     DeletionRow(
-        "a forgotten job is looked for through the settle window", looked_for(copying(DELETES), 10), TargetsSeen(()),
-        Need.JOB, again=(5, 5), reason=Reason.DELETING,
+        "a forgotten job is looked for through the settle window", looked_for(copying(DELETES), 10),
+        TargetsObserved(()), Need.JOB, again=(5, 5), reason=Reason.DELETING,
     ),
     DeletionRow(
         "an image that its job has just made and no list shows is waited for", looked_for(_MADE, 10),
-        TargetSeen(image(ImageState.ABSENT)), Need.TARGET, again=(5, 5), reason=Reason.DELETING, says="not listed",
+        TargetObserved(image(ImageState.ABSENT)), Need.TARGET, again=(5, 5), reason=Reason.DELETING, says="not listed",
     ),
     DeletionRow(
         "a followed image that no list shows is waited for", looked_for(_FOLLOWED, 10),
-        TargetSeen(image(ImageState.ABSENT)), Need.TARGET, again=(5, 5), reason=Reason.DELETING,
+        TargetObserved(image(ImageState.ABSENT)), Need.TARGET, again=(5, 5), reason=Reason.DELETING,
     ),
     DeletionRow(
-        "an image that is being deleted is looked at soon", done(DELETES), DeletionAsked(TARGET),
+        "an image that is being deleted is looked at soon", done(DELETES), DeletionRequested(TARGET),
         again=(2, 2), reason=Reason.DELETING,
     ),
     DeletionRow(
-        "an image that the cloud agreed to delete is not asked for again at once", _GOING, TargetSeen(image()),
+        "an image that the cloud agreed to delete is not asked for again at once", _GOING, TargetObserved(image()),
         Need.TARGET, again=(2, 2), reason=Reason.DELETING,
     ),
 )  # fmt: skip
 
 DELETED = (
-    DeletionRow("our image is deleted", done(DELETES), TargetSeen(image()), Need.TARGET,
+    DeletionRow("our image is deleted", done(DELETES), TargetObserved(image()), Need.TARGET,
                 again=(0, 0), reason=Reason.DELETING, deletes=True),
     DeletionRow("an image that turned up by its marker is deleted", looked_for(_UNKNOWN, 10),
-                TargetsSeen((image(ImageState.DEAD, id="x"), image())), Need.TARGETS,
+                TargetsObserved((image(ImageState.DEAD, id="x"), image())), Need.TARGETS,
                 again=(0, 0), reason=Reason.DELETING, deletes=True, fields={"imageID": TARGET}),
     DeletionRow("an image that turned up and is still made is waited for", looked_for(_UNKNOWN, 10),
-                TargetsSeen((image(ImageState.PENDING),)), Need.TARGETS,
+                TargetsObserved((image(ImageState.PENDING),)), Need.TARGETS,
                 again=(5, 5), reason=Reason.DELETING, fields={"imageID": TARGET}),
     DeletionRow("the copy of an attempt past its deadline is waited for, too",
                 then(copying(DELETES), running(0.5), 7200), running(0.9), Need.JOB,
@@ -155,33 +163,33 @@ DELETED = (
 )  # fmt: skip
 
 LET_GO = (
-    DeletionRow("what was never begun is let go", new(DELETES), NothingSeen(), Need.NOTHING),
+    DeletionRow("what was never begun is let go", new(DELETES), NothingObserved(), Need.NOTHING),
     DeletionRow("a copy call that was rejected leaves nothing", intended(DELETES),
                 rejected(intended(), Cause.THROTTLED), fields={_ENDED: AttemptOutcome.REJECTED}),
     DeletionRow("a failed job leaves nothing", copying(DELETES), failed_job(), Need.JOB,
                 fields={_ENDED: AttemptOutcome.FAILED}),
-    DeletionRow("a copy that failed is let go", failed(DELETES), NothingSeen(), Need.NOTHING),
-    DeletionRow("an unknown outcome that nothing came of is let go", looked_for(_UNKNOWN, 300), TargetsSeen(()),
+    DeletionRow("a copy that failed is let go", failed(DELETES), NothingObserved(), Need.NOTHING),
+    DeletionRow("an unknown outcome that nothing came of is let go", looked_for(_UNKNOWN, 300), TargetsObserved(()),
                 Need.TARGETS, events=("NothingToDelete",), fields={_ENDED: AttemptOutcome.LOST}),
     DeletionRow("a dead image of an unknown outcome is no image", looked_for(_UNKNOWN, 300),
-                TargetsSeen((image(ImageState.DEAD),)), Need.TARGETS, events=("NothingToDelete",)),
-    DeletionRow("an image of another owner stays", done(DELETES), TargetSeen(image(owner=FOREIGN)), Need.TARGET,
+                TargetsObserved((image(ImageState.DEAD),)), Need.TARGETS, events=("NothingToDelete",)),
+    DeletionRow("an image of another owner stays", done(DELETES), TargetObserved(image(owner=FOREIGN)), Need.TARGET,
                 events=("Retained",)),
-    DeletionRow("an image without a marker stays", done(DELETES), TargetSeen(replace(image(), marker=None)),
+    DeletionRow("an image without a marker stays", done(DELETES), TargetObserved(replace(image(), marker=None)),
                 Need.TARGET, events=("Retained",)),
     DeletionRow("an image of another owner that is still made stays", _FOLLOWED,
-                TargetSeen(image(ImageState.PENDING, owner=FOREIGN)), Need.TARGET, events=("Retained",)),
+                TargetObserved(image(ImageState.PENDING, owner=FOREIGN)), Need.TARGET, events=("Retained",)),
     *(
-        DeletionRow(f"{what} image that is {state.name.lower()} is gone", view, TargetSeen(image(state)), Need.TARGET,
-                    events=("Deleted",))
+        DeletionRow(f"{what} image that is {state.name.lower()} is gone", view, TargetObserved(image(state)),
+                    Need.TARGET, events=("Deleted",))
         for what, view in {"a deleted": _GOING, "a stubborn": _BLOCKED, "a finished": done(DELETES)}.items()
         for state in (ImageState.DEAD, ImageState.ABSENT)
     ),
     DeletionRow("an image that its job made and that never shows is let go", looked_for(_MADE, 300),
-                TargetSeen(image(ImageState.ABSENT)), Need.TARGET, events=("Deleted",)),
+                TargetObserved(image(ImageState.ABSENT)), Need.TARGET, events=("Deleted",)),
     DeletionRow("a forgotten job's image that was deleted is gone",
-                remembering(told(copying(DELETES), TargetsSeen((image(),))), deletion_asked_for=2.0),
-                TargetsSeen(()), Need.JOB, events=("Deleted",)),
+                remembering(told(copying(DELETES), TargetsObserved((image(),))), deletion_requested_for=2.0),
+                TargetsObserved(()), Need.JOB, events=("Deleted",)),
 )  # fmt: skip
 
 
@@ -204,29 +212,29 @@ BLOCKED = (
     ),
     DeletionRow(
         "a blocked deletion is asked for again, and stays told until the cloud says yes", _IN_TROUBLE,
-        TargetSeen(image()), Need.TARGET, again=(0, 0), reason=Reason.DELETION_BLOCKED, deletes=True,
+        TargetObserved(image()), Need.TARGET, again=(0, 0), reason=Reason.DELETION_BLOCKED, deletes=True,
     ),
     DeletionRow(
-        "a deletion that is free again goes on", _IN_TROUBLE, DeletionAsked(TARGET),
+        "a deletion that is free again goes on", _IN_TROUBLE, DeletionRequested(TARGET),
         again=(2, 2), reason=Reason.DELETING,
     ),
     DeletionRow(
-        "an image that stays though the cloud said yes is told, and asked for again", _STUBBORN, TargetSeen(image()),
-        Need.TARGET, again=(0, 120), reason=Reason.DELETION_BLOCKED, says="is still there", deletes=True,
-        events=("DeletionBlocked",),
+        "an image that stays though the cloud said yes is told, and asked for again", _STUBBORN,
+        TargetObserved(image()), Need.TARGET, again=(0, 120), reason=Reason.DELETION_BLOCKED, says="is still there",
+        deletes=True, events=("DeletionBlocked",),
     ),
     DeletionRow(
-        "a stubborn image is told once, and asked for again", remembering(_BLOCKED, deletion_asked_for=200.0),
-        TargetSeen(image()), Need.TARGET, again=(0, 120), reason=Reason.DELETION_BLOCKED, deletes=True,
+        "a stubborn image is told once, and asked for again", remembering(_BLOCKED, deletion_requested_for=200.0),
+        TargetObserved(image()), Need.TARGET, again=(0, 120), reason=Reason.DELETION_BLOCKED, deletes=True,
     ),
     DeletionRow(
         "what was told of a stubborn image stays when the cloud says yes again",
-        remembering(_BLOCKED, deletion_asked_for=200.0), DeletionAsked(TARGET),
+        remembering(_BLOCKED, deletion_requested_for=200.0), DeletionRequested(TARGET),
         again=(100, 100), reason=Reason.DELETION_BLOCKED, says="is still there",
     ),
     DeletionRow(
-        "a retry that was asked for changes nothing about a deletion", asked(done(DELETES), "a"), TargetSeen(image()),
-        Need.TARGET, again=(0, 0), reason=Reason.DELETING, deletes=True,
+        "a retry that was asked for changes nothing about a deletion", asked(done(DELETES), "a"),
+        TargetObserved(image()), Need.TARGET, again=(0, 0), reason=Reason.DELETING, deletes=True,
     ),
 )  # fmt: skip
 

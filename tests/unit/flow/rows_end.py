@@ -4,7 +4,16 @@ from dataclasses import replace
 
 from imagecopy.api.conditions import ConditionType, Reason
 from imagecopy.api.imagecopy import Phase
-from imagecopy.flow.seen import Cause, ImageState, NothingSeen, Seen, TagsRefused, TagsSet, TargetSeen, TargetsSeen
+from imagecopy.flow.observation import (
+    Cause,
+    ImageState,
+    NothingObserved,
+    Observation,
+    TagsRefused,
+    TagsSet,
+    TargetObserved,
+    TargetsObserved,
+)
 from imagecopy.flow.steps import PostCopy, SetTags
 from imagecopy.flow.view import Need, View
 from unit.flow.builders import (
@@ -37,10 +46,10 @@ from unit.flow.builders import (
 
 _LATE = 7200
 _UNKNOWN = then(intended(), unknown(intended()), 30)
-_FOLLOWED = then(_UNKNOWN, TargetsSeen((image(ImageState.PENDING),)), 40)
+_FOLLOWED = then(_UNKNOWN, TargetsObserved((image(ImageState.PENDING),)), 40)
 
 
-def _overdue(id: str, view: View, seen: Seen, need: Need, **fields: object) -> Row:  # noqa: A002
+def _overdue(id: str, view: View, seen: Observation, need: Need, **fields: object) -> Row:  # noqa: A002
     return Row(
         f"past the deadline, {id}",
         view, seen, _LATE,
@@ -53,15 +62,15 @@ def _overdue(id: str, view: View, seen: Seen, need: Need, **fields: object) -> R
 DEADLINES = (
     _overdue("a running job is kept", copying(), running(0.5), Need.JOB,
              **{"attempts": ABSENT, "attempt.jobID": JOB, "attempt.number": 1}),
-    _overdue("an unknown outcome is kept", _UNKNOWN, TargetsSeen(()), Need.TARGETS,
+    _overdue("an unknown outcome is kept", _UNKNOWN, TargetsObserved(()), Need.TARGETS,
              **{"attempts": ABSENT, "attempt.number": 1}),
-    _overdue("an image that is still made is kept", _FOLLOWED, TargetSeen(image(ImageState.PENDING)), Need.TARGET,
+    _overdue("an image that is still made is kept", _FOLLOWED, TargetObserved(image(ImageState.PENDING)), Need.TARGET,
              imageID=TARGET, attempts=ABSENT),
     _overdue("an adopted image that is still made is kept", then(new(), preflight(image(ImageState.PENDING))),
-             TargetSeen(image(ImageState.PENDING)), Need.TARGET, imageID=TARGET),
-    _overdue("no further attempt is made", backing_off(), NothingSeen(), Need.NOTHING, **{"attempt.number": 1}),
+             TargetObserved(image(ImageState.PENDING)), Need.TARGET, imageID=TARGET),
+    _overdue("no further attempt is made", backing_off(), NothingObserved(), Need.NOTHING, **{"attempt.number": 1}),
     _overdue("no attempt is made after one that was suspended", edited(backing_off(), spec(suspend=True)),
-             NothingSeen(), Need.NOTHING),
+             NothingObserved(), Need.NOTHING),
     _overdue("trouble is no reason to go on", troubled_since(copying(), 7000), trouble(), Need.JOB,
              **{"failure.code": "IMG.0042", "attempts": ABSENT}),
     Row(
@@ -77,7 +86,7 @@ DEADLINES = (
 )  # fmt: skip
 
 _LOST_JOB = then(copying(), running(0.5), _LATE)
-_LOST_OUTCOME = then(_UNKNOWN, TargetsSeen(()), _LATE)
+_LOST_OUTCOME = then(_UNKNOWN, TargetsObserved(()), _LATE)
 _HANDLED = asked(then(asked(failed(), "a"), preflight(), 200), "a")
 
 RETRIES = (
@@ -90,13 +99,13 @@ RETRIES = (
     ),
     Row(
         "a retry that was handled is not handled again",
-        then(_HANDLED, failed_job(Cause.REFUSED), 250), NothingSeen(), 300,
+        then(_HANDLED, failed_job(Cause.REFUSED), 250), NothingObserved(), 300,
         need=Need.NOTHING, phase=Phase.FAILED, ready=(FALSE, Reason.COPY_FAILED),
         fields={"completionTime": "2026-09-01T12:04:10Z", "attempt.number": 2},
     ),
     Row(
         "a retry asked for while the copy runs is void when it fails",
-        then(asked(copying(), "a"), failed_job(Cause.REFUSED), 100), NothingSeen(), 200,
+        then(asked(copying(), "a"), failed_job(Cause.REFUSED), 100), NothingObserved(), 200,
         need=Need.NOTHING, phase=Phase.FAILED, ready=(FALSE, Reason.COPY_FAILED),
         fields={"lastHandledRetryAt": "a", "attempt.number": 1},
     ),
@@ -109,7 +118,7 @@ RETRIES = (
     ),
     Row(
         "a retry looks an unknown outcome up and does not send it again",
-        asked(_LOST_OUTCOME, "a"), TargetsSeen(()), 9000,
+        asked(_LOST_OUTCOME, "a"), TargetsObserved(()), 9000,
         need=Need.TARGETS, phase=Phase.PENDING, ready=(FALSE, Reason.RESOLVING_OUTCOME), again=(5, 5),
         events=("ResolvingOutcome",), fields={"attempt.number": 1, "attempts": ABSENT, "lastHandledRetryAt": "a"},
     ),
@@ -121,7 +130,7 @@ RETRIES = (
     ),
     Row(
         "a retry while suspended waits",
-        edited(asked(failed(), "a"), spec(suspend=True)), NothingSeen(), 200,
+        edited(asked(failed(), "a"), spec(suspend=True)), NothingObserved(), 200,
         need=Need.NOTHING, phase=Phase.SUSPENDED, ready=(FALSE, Reason.SUSPENDED), events=("Suspended",),
         fields={"lastHandledRetryAt": "a", "completionTime": ABSENT},
     ),
@@ -152,7 +161,7 @@ TAGGED = (
     ),
     Row(
         "changed tags are set on a copy that stays ready",
-        _CHANGED, NothingSeen(), 700,
+        _CHANGED, NothingObserved(), 700,
         need=Need.NOTHING, phase=Phase.SUCCEEDED, ready=(TRUE, Reason.SUCCEEDED), act=SetTags,
     ),
     Row(
@@ -180,17 +189,17 @@ TAGGED = (
     ),
     Row(
         "a copy whose changed tags were refused is looked at before they are set",
-        _REFUSED, TargetSeen(image()), 90000,
+        _REFUSED, TargetObserved(image()), 90000,
         need=Need.TARGET, phase=Phase.SUCCEEDED, ready=(TRUE, Reason.SUCCEEDED), act=SetTags, reconciling=True,
     ),
     Row(
         "a copy that vanished is told when its tags are changed",
-        _REFUSED, TargetSeen(image(ImageState.DEAD)), 800,
+        _REFUSED, TargetObserved(image(ImageState.DEAD)), 800,
         need=Need.TARGET, phase=Phase.FAILED, ready=(FALSE, Reason.IMAGE_MISSING), events=("ImageMissing",),
     ),
     Row(
         "a copy that is not listed any more is told when its tags are changed",
-        _REFUSED, TargetSeen(image(ImageState.ABSENT)), 800,
+        _REFUSED, TargetObserved(image(ImageState.ABSENT)), 800,
         need=Need.TARGET, phase=Phase.FAILED, ready=(FALSE, Reason.IMAGE_MISSING), events=("ImageMissing",),
     ),
     Row(
@@ -200,30 +209,30 @@ TAGGED = (
     ),
 )  # fmt: skip
 
-_VANISHED = then(_REFUSED, TargetSeen(image(ImageState.DEAD)), 800)
+_VANISHED = then(_REFUSED, TargetObserved(image(ImageState.DEAD)), 800)
 
 FINISHED = (
     Row(
         "a succeeded copy is left alone",
-        done(), NothingSeen(), 90000,
+        done(), NothingObserved(), 90000,
         need=Need.NOTHING, phase=Phase.SUCCEEDED, ready=(TRUE, Reason.SUCCEEDED),
         fields={"completionTime": "2026-09-01T12:10:00Z"},
     ),
     Row(
         "an edit that changes nothing about a succeeded copy is only observed",
-        edited(done(), spec(backoffLimit=9)), NothingSeen(), 90000,
+        edited(done(), spec(backoffLimit=9)), NothingObserved(), 90000,
         need=Need.NOTHING, phase=Phase.SUCCEEDED, ready=(TRUE, Reason.SUCCEEDED),
         fields={"observedGeneration": 2, "completionTime": "2026-09-01T12:10:00Z"},
     ),
     Row(
         "an edit that changes nothing about a failed copy is only observed",
-        edited(failed(), spec(backoffLimit=9)), NothingSeen(), 90000,
+        edited(failed(), spec(backoffLimit=9)), NothingObserved(), 90000,
         need=Need.NOTHING, phase=Phase.FAILED, ready=(FALSE, Reason.COPY_FAILED),
         fields={"observedGeneration": 2, "completionTime": "2026-09-01T12:01:40Z"},
     ),
     Row(
         "a copy that vanished is made again when a retry is asked for",
-        asked(_VANISHED, "a"), TargetSeen(image(ImageState.DEAD)), 1000,
+        asked(_VANISHED, "a"), TargetObserved(image(ImageState.DEAD)), 1000,
         need=Need.TARGET, phase=Phase.PENDING, ready=(FALSE, Reason.TRANSIENT_ERROR), again=(10, 10),
         events=("TransientError",),
         fields={"imageID": ABSENT, "targetTags": ABSENT, "lastHandledRetryAt": "a"},
@@ -231,14 +240,14 @@ FINISHED = (
     ),
     Row(
         "a copy that is there again when a retry is asked for is not called failed while it gets its tags",
-        asked(_VANISHED, "a"), TargetSeen(image()), 1000,
+        asked(_VANISHED, "a"), TargetObserved(image()), 1000,
         need=Need.TARGET, phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), act=SetTags,
         fields={"imageID": TARGET, "lastHandledRetryAt": "a"},
         also={ConditionType.PROVIDER_READY: (TRUE, Reason.SUCCEEDED)},
     ),
     Row(
         "a finished copy stays finished when it is suspended",
-        replace(edited(done(), spec(suspend=True))), NothingSeen(), 90000,
+        replace(edited(done(), spec(suspend=True))), NothingObserved(), 90000,
         need=Need.NOTHING, phase=Phase.SUCCEEDED, ready=(TRUE, Reason.SUCCEEDED),
     ),
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from imagecopy.api.conditions import ConditionType, Reason
 from imagecopy.api.imagecopy import AttemptOutcome, Phase
-from imagecopy.flow.seen import Cause, JobSeen, JobState, Postponed, Seen
+from imagecopy.flow.observation import Cause, JobObserved, JobState, Observation, Postponed
 from imagecopy.flow.steps import SetTags
 from imagecopy.flow.view import Need, View
 from unit.flow.builders import (
@@ -33,7 +33,7 @@ def _at_30_percent(written: float = 180, progress: float = 0.30) -> View:
     return remembering(view, progress=progress, progress_moved_at=at(180), progress_written_at=at(written))
 
 
-def _running(id: str, view: View, seen: Seen, seconds: float, again: tuple[float, float], **more: object) -> Row:  # noqa: A002
+def _running(id: str, view: View, seen: Observation, seconds: float, again: tuple[float, float], **more: object) -> Row:  # noqa: A002
     return Row(
         id, view, seen, seconds, need=Need.JOB,
         phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), again=again, **more,  # type: ignore[arg-type]
@@ -136,7 +136,7 @@ LOST = (
 )  # fmt: skip
 
 
-def _failed(id: str, cause: Cause, reason: Reason, *, limit: int = 2, seen: JobSeen | None = None) -> Row:  # noqa: A002
+def _failed(id: str, cause: Cause, reason: Reason, *, limit: int = 2, seen: JobObserved | None = None) -> Row:  # noqa: A002
     final = reason is Reason.COPY_FAILED
     return Row(
         id,
@@ -160,7 +160,7 @@ def _second_failure() -> View:
     second = then(once, preflight(), 110)
     attempt = second.status.attempt
     assert attempt is not None
-    return second.having(attempt=attempt.model_copy(update={"job_id": "job-2"}), job_id="job-2")
+    return second.with_status(attempt=attempt.model_copy(update={"job_id": "job-2"}), job_id="job-2")
 
 
 ENDS = (
@@ -191,7 +191,7 @@ ENDS = (
     ),
     _failed("a failed job is followed by another attempt", Cause.TRANSIENT, Reason.TRANSIENT_ERROR),
     _failed("a job that failed without a reason is followed by another attempt", Cause.TRANSIENT,
-            Reason.TRANSIENT_ERROR, seen=JobSeen(JobState.FAILED)),
+            Reason.TRANSIENT_ERROR, seen=JobObserved(JobState.FAILED)),
     _failed("a job that failed for lack of quota says so", Cause.QUOTA, Reason.WAITING_FOR_QUOTA),
     _failed("a job that will always fail is the end", Cause.REFUSED, Reason.COPY_FAILED),
     _failed("a job whose source is gone is the end", Cause.SOURCE_MISSING, Reason.COPY_FAILED),

@@ -2,7 +2,7 @@
 
 from imagecopy.api.conditions import ConditionType, Reason
 from imagecopy.api.imagecopy import AttemptOutcome, Phase
-from imagecopy.flow.seen import Cause, ImageState, TargetSeen, TargetsSeen
+from imagecopy.flow.observation import Cause, ImageState, TargetObserved, TargetsObserved
 from imagecopy.flow.view import Need, View
 from unit.flow.builders import (
     ABSENT,
@@ -95,7 +95,7 @@ OUTCOMES = (
 )  # fmt: skip
 
 
-def _looked_up(id: str, view: View, seen: TargetsSeen, **more: object) -> Row:  # noqa: A002
+def _looked_up(id: str, view: View, seen: TargetsObserved, **more: object) -> Row:  # noqa: A002
     told = {"phase": Phase.PENDING, "again": (30, 30), "events": (), "fields": {"attempts": ABSENT}}
     return Row(
         id, looked_for(view, 90), seen, 120,
@@ -106,44 +106,44 @@ def _looked_up(id: str, view: View, seen: TargetsSeen, **more: object) -> Row:  
 
 LOOKUPS = (
     _looked_up(
-        "an attempt found without a job id is looked up", intended(), TargetsSeen(()), events=("ResolvingOutcome",)
+        "an attempt found without a job id is looked up", intended(), TargetsObserved(()), events=("ResolvingOutcome",)
     ),
-    _looked_up("an unknown outcome that is not found is looked up again", _UNKNOWN, TargetsSeen(())),
-    _looked_up("another owner's image resolves nothing", _UNKNOWN, TargetsSeen((image(owner=FOREIGN),))),
+    _looked_up("an unknown outcome that is not found is looked up again", _UNKNOWN, TargetsObserved(())),
+    _looked_up("another owner's image resolves nothing", _UNKNOWN, TargetsObserved((image(owner=FOREIGN),))),
     _looked_up(
         "another attempt's dead image resolves nothing",
         _UNKNOWN,
-        TargetsSeen((image(ImageState.DEAD, number=7),)),
+        TargetsObserved((image(ImageState.DEAD, number=7),)),
     ),
     _looked_up(
         "an unknown outcome is looked up while suspended, too",
         edited(_UNKNOWN, spec(suspend=True)),
-        TargetsSeen(()),
+        TargetsObserved(()),
     ),
     Row(
         "an unknown outcome found active has succeeded",
-        _UNKNOWN, TargetsSeen((image(),)), 120,
+        _UNKNOWN, TargetsObserved((image(),)), 120,
         need=Need.TARGETS,
         phase=Phase.SUCCEEDED, ready=(TRUE, Reason.SUCCEEDED), events=("Succeeded",),
         fields={"imageID": TARGET, _ENDED: AttemptOutcome.SUCCEEDED, "failure": ABSENT},
     ),
     Row(
         "an unknown outcome found pending is followed by its image",
-        _UNKNOWN, TargetsSeen((image(ImageState.PENDING),)), 40,
+        _UNKNOWN, TargetsObserved((image(ImageState.PENDING),)), 40,
         need=Need.TARGETS,
         phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), again=(20, 20),
         fields={"imageID": TARGET, "attempts": ABSENT},
     ),
     Row(
         "an unknown outcome found dead is followed by another attempt",
-        _UNKNOWN, TargetsSeen((image(ImageState.DEAD),)), 120,
+        _UNKNOWN, TargetsObserved((image(ImageState.DEAD),)), 120,
         need=Need.TARGETS,
         phase=Phase.PENDING, ready=(FALSE, Reason.TRANSIENT_ERROR), again=(10, 10), events=("TransientError",),
         fields={_ENDED: AttemptOutcome.FAILED, "failedJobs": 1, "nextAttemptTime": "2026-09-01T12:02:10Z"},
     ),
     Row(
         "a job that the cloud does not know is looked up by its image",
-        copying(), TargetsSeen(()), 20,
+        copying(), TargetsObserved(()), 20,
         need=Need.JOB,
         phase=Phase.COPYING, ready=(FALSE, Reason.RESOLVING_OUTCOME), again=(5, 5), events=("ResolvingOutcome",),
         fields={"attempts": ABSENT, "attempt.jobID": JOB},
@@ -158,8 +158,8 @@ LOOKUPS = (
 )  # fmt: skip
 
 
-def _followed(state: ImageState) -> tuple[View, TargetSeen]:
-    return then(_UNKNOWN, TargetsSeen((image(ImageState.PENDING),)), 40), TargetSeen(image(state))
+def _followed(state: ImageState) -> tuple[View, TargetObserved]:
+    return then(_UNKNOWN, TargetsObserved((image(ImageState.PENDING),)), 40), TargetObserved(image(state))
 
 
 _ADOPTED_PENDING = then(new(), preflight(image(ImageState.PENDING), found=None))
@@ -186,17 +186,17 @@ FOLLOWED = (
     ),
     Row(
         "an adopted image that is still made is looked at less often",
-        _ADOPTED_PENDING, TargetSeen(image(ImageState.PENDING)), 600,
+        _ADOPTED_PENDING, TargetObserved(image(ImageState.PENDING)), 600,
         need=Need.TARGET, phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), again=(60, 60),
     ),
     Row(
         "an adopted image that became active has been adopted",
-        _ADOPTED_PENDING, TargetSeen(image()), 600,
+        _ADOPTED_PENDING, TargetObserved(image()), 600,
         need=Need.TARGET, phase=Phase.SUCCEEDED, ready=(TRUE, Reason.ADOPTED), events=("Adopted",),
     ),
     Row(
         "an adopted image that was killed is followed by the first attempt",
-        _ADOPTED_PENDING, TargetSeen(image(ImageState.DEAD)), 600,
+        _ADOPTED_PENDING, TargetObserved(image(ImageState.DEAD)), 600,
         need=Need.TARGET,
         phase=Phase.PENDING, ready=(FALSE, Reason.TRANSIENT_ERROR), again=(10, 10), events=("TransientError",),
         fields={"imageID": ABSENT, "failedJobs": 0, "attempts": ABSENT},

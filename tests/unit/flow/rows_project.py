@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from imagecopy.api.conditions import ConditionType, Reason
 from imagecopy.api.imagecopy import AttemptOutcome, Phase
-from imagecopy.flow.project import astray
-from imagecopy.flow.seen import ImageState, TagsRefused, TargetSeen, TargetsSeen, Trouble
+from imagecopy.flow.observation import ImageState, TagsRefused, TargetObserved, TargetsObserved, Trouble
+from imagecopy.flow.project import wrong_project
 from imagecopy.flow.steps import PostCopy
 from imagecopy.flow.view import Need, View
 from unit.flow.builders import (
@@ -42,13 +42,13 @@ UNKNOWN = then(INTENDED, unknown(INTENDED), 30)
 DONE = then(COPYING, succeeded_job(), 600)
 _OVERDUE = 7300
 _REFUSED = then(COPYING, failed_job(), 100)
-_LOST = then(looked_for(UNKNOWN, 300), TargetsSeen(()), 400)
+_LOST = then(looked_for(UNKNOWN, 300), TargetsObserved(()), 400)
 _WORD = {ConditionType.PROVIDER_READY: (FALSE, Reason.INVALID_CONFIGURATION)}
 
 
 def elsewhere(view: View) -> Trouble:
     """What is seen where the provider leads to another project."""
-    wrong = astray(view, ELSEWHERE)
+    wrong = wrong_project(view, ELSEWHERE)
     assert wrong is not None
     return wrong
 
@@ -76,7 +76,7 @@ STORED = (
     ),
     Row(
         "the project of an image that is named for adoption is stored",
-        new(spec(target={"adoptImageID": TARGET})), TargetSeen(image(), PROJECT), 0,
+        new(spec(target={"adoptImageID": TARGET})), TargetObserved(image(), PROJECT), 0,
         need=Need.TARGET, phase=Phase.SUCCEEDED, ready=(TRUE, Reason.ADOPTED), events=("Adopted",),
         fields={"projectID": PROJECT},
     ),
@@ -89,13 +89,13 @@ STORED = (
     ),
     Row(
         "a running copy of an operator that stored no project gets the one in which its job is",
-        COPYING.having(project_id=None), replace(running(0.5), project=PROJECT), 300,
+        COPYING.with_status(project_id=None), replace(running(0.5), project=PROJECT), 300,
         need=Need.JOB, phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), again=(2, 120), events=("Progress",),
         fields={"projectID": PROJECT, "progress": "50%"},
     ),
     Row(
         "a copy whose reply was lost and that has no project gets the one in which it is looked up",
-        UNKNOWN.having(project_id=None), TargetsSeen((), PROJECT), 60,
+        UNKNOWN.with_status(project_id=None), TargetsObserved((), PROJECT), 60,
         need=Need.TARGETS, phase=Phase.PENDING, ready=(FALSE, Reason.RESOLVING_OUTCOME), again=(5, 30),
         fields={"projectID": PROJECT},
     ),
@@ -109,7 +109,7 @@ ASTRAY = (
            looked_for(UNKNOWN, 4000), Need.TARGETS, attempts=ABSENT),
     _waits("an attempt of before a crash is not looked up in another project", INTENDED, Need.TARGETS),
     _waits("an image that is still made is not looked at in another project",
-           then(UNKNOWN, TargetsSeen((image(ImageState.PENDING),), PROJECT), 40), Need.TARGET, Phase.COPYING,
+           then(UNKNOWN, TargetsObserved((image(ImageState.PENDING),), PROJECT), 40), Need.TARGET, Phase.COPYING,
            imageID=TARGET),
     Row(
         "after an attempt whose outcome was never learned, no other is made in another project",
@@ -119,7 +119,7 @@ ASTRAY = (
     ),
     Row(
         "a retry after an outcome that was never learned waits, too",
-        asked(then(looked_for(edited(UNKNOWN, spec(backoffLimit=0)), 300), TargetsSeen(()), 400), "a"),
+        asked(then(looked_for(edited(UNKNOWN, spec(backoffLimit=0)), 300), TargetsObserved(()), 400), "a"),
         elsewhere(_LOST), 500,
         need=Need.PREFLIGHT, phase=Phase.PENDING, ready=(FALSE, Reason.INVALID_CONFIGURATION), again=(5, 10),
         events=("InvalidConfiguration",), also=_WORD, fields={"lastHandledRetryAt": "a"},

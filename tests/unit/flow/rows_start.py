@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from imagecopy.api.conditions import ConditionType, Reason
 from imagecopy.api.imagecopy import Phase
-from imagecopy.flow.seen import Cause, ImageState, NothingSeen, Seen, SlotsBusy, TargetSeen
+from imagecopy.flow.observation import Cause, ImageState, NothingObserved, Observation, SlotsBusy, TargetObserved
 from imagecopy.flow.steps import PostCopy, SetTags
 from imagecopy.flow.view import Need, View
 from unit.flow.builders import (
@@ -30,11 +30,11 @@ from unit.flow.builders import (
 
 _SUBMITTING = {ConditionType.SUBMITTED: (UNSURE, Reason.COPYING), ConditionType.SOURCE_READY: (TRUE, Reason.SUCCEEDED)}
 _WAITS_FOR_PROVIDER = then(new(), trouble(Cause.PROVIDER_MISSING))
-_SUSPENDED = then(new(spec(suspend=True)), NothingSeen())
-_SUSPENDED_BACKOFF = then(edited(backing_off(), spec(suspend=True)), NothingSeen(), 101)
+_SUSPENDED = then(new(spec(suspend=True)), NothingObserved())
+_SUSPENDED_BACKOFF = then(edited(backing_off(), spec(suspend=True)), NothingObserved(), 101)
 
 
-def _posts(id: str, view: View, seen: Seen, number: int = 1, seconds: float = 0) -> Row:  # noqa: A002
+def _posts(id: str, view: View, seen: Observation, number: int = 1, seconds: float = 0) -> Row:  # noqa: A002
     return Row(
         id, view, seen, seconds,
         need=Need.PREFLIGHT,
@@ -182,7 +182,7 @@ TROUBLES = (
         phase=Phase.PENDING, ready=(FALSE, Reason.THROTTLED), again=(45, 45), events=("Throttled",),
     ),
     Row(
-        "the same trouble again is no news",
+        "the same trouble again is no transition_events",
         _WAITS_FOR_PROVIDER, trouble(Cause.PROVIDER_MISSING), 5,
         need=Need.PREFLIGHT,
         phase=Phase.PENDING, ready=(FALSE, Reason.WAITING_FOR_PROVIDER), again=(5, 10),
@@ -192,34 +192,34 @@ TROUBLES = (
 PAUSES = (
     Row(
         "a suspended object starts nothing",
-        new(spec(suspend=True)), NothingSeen(), 0,
+        new(spec(suspend=True)), NothingObserved(), 0,
         need=Need.NOTHING,
         phase=Phase.SUSPENDED, ready=(FALSE, Reason.SUSPENDED), events=("Suspended",),
         fields={"attempt": ABSENT, "observedGeneration": 1},
     ),
     Row(
         "before the next attempt is due nothing is looked at",
-        backing_off(), NothingSeen(), 102.5,
+        backing_off(), NothingObserved(), 102.5,
         need=Need.NOTHING,
         phase=Phase.PENDING, ready=(FALSE, Reason.TRANSIENT_ERROR), again=(7.5, 7.5),
     ),
     Row(
         "suspended before the next attempt, its time is kept",
-        edited(backing_off(), spec(suspend=True)), NothingSeen(), 101,
+        edited(backing_off(), spec(suspend=True)), NothingObserved(), 101,
         need=Need.NOTHING,
         phase=Phase.SUSPENDED, ready=(FALSE, Reason.SUSPENDED), events=("Suspended",),
         fields={"nextAttemptTime": "2026-09-01T12:01:50Z", "attempt.number": 1},
     ),
     Row(
         "resumed before the next attempt is due, it no longer says Suspended",
-        edited(_SUSPENDED_BACKOFF, spec()), NothingSeen(), 102,
+        edited(_SUSPENDED_BACKOFF, spec()), NothingObserved(), 102,
         need=Need.NOTHING,
         phase=Phase.PENDING, ready=(FALSE, Reason.TRANSIENT_ERROR), again=(8, 8),
         fields={"observedGeneration": 3, "nextAttemptTime": "2026-09-01T12:01:50Z"},
     ),
     Row(
         "suspended again after it was resumed",
-        replace(edited(_SUSPENDED, spec(suspend=True)), generation=3), NothingSeen(), 60,
+        replace(edited(_SUSPENDED, spec(suspend=True)), generation=3), NothingObserved(), 60,
         need=Need.NOTHING,
         phase=Phase.SUSPENDED, ready=(FALSE, Reason.SUSPENDED), fields={"observedGeneration": 3},
     ),
@@ -231,19 +231,19 @@ _FOREIGN_TARGET = replace(image(), marker=None)
 NAMED = (
     Row(
         "an image that is named for adoption is taken over, marker or not",
-        _ADOPTS, TargetSeen(_FOREIGN_TARGET), 0,
+        _ADOPTS, TargetObserved(_FOREIGN_TARGET), 0,
         need=Need.TARGET,
         phase=Phase.SUCCEEDED, ready=(TRUE, Reason.ADOPTED), events=("Adopted",),
         fields={"imageID": TARGET, "attempt": ABSENT},
     ),
     Row(
         "an image that is named for adoption gets its tags",
-        new(spec(target={"adoptImageID": TARGET, "tags": TAGS})), TargetSeen(_FOREIGN_TARGET), 0,
+        new(spec(target={"adoptImageID": TARGET, "tags": TAGS})), TargetObserved(_FOREIGN_TARGET), 0,
         need=Need.TARGET, phase=Phase.PENDING, ready=None, act=SetTags, reconciling=False,
     ),
     Row(
         "an image that is named for adoption and still made is followed",
-        _ADOPTS, TargetSeen(image(ImageState.PENDING)), 0,
+        _ADOPTS, TargetObserved(image(ImageState.PENDING)), 0,
         need=Need.TARGET,
         phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), again=(5, 5),
         fields={"imageID": TARGET, "startTime": "2026-09-01T12:00:00Z"},
@@ -251,7 +251,7 @@ NAMED = (
     *(
         Row(
             f"an image that is named for adoption and {state.name.lower()} is missing, and nothing is copied",
-            _ADOPTS, TargetSeen(image(state)), 0,
+            _ADOPTS, TargetObserved(image(state)), 0,
             need=Need.TARGET,
             phase=Phase.FAILED, ready=(FALSE, Reason.IMAGE_MISSING), events=("ImageMissing",),
             fields={"attempt": ABSENT},
@@ -277,7 +277,7 @@ QUEUED = (
         fields={"attempt": ABSENT, "startTime": ABSENT},
     ),
     Row(
-        "a copy that still has no slot has no news",
+        "a copy that still has no slot has no transition_events",
         _WAITS_FOR_SLOT, SlotsBusy(5, ahead=10), 90000,
         need=Need.PREFLIGHT,
         phase=Phase.PENDING, ready=(FALSE, Reason.WAITING_FOR_SLOT), again=(120, 120),

@@ -7,19 +7,19 @@ import pytest
 from imagecopy.api.imagecopy import Attempt, AttemptOutcome
 from imagecopy.flow.decide import decide
 from imagecopy.flow.marker import Marker, token_of
-from imagecopy.flow.seen import (
+from imagecopy.flow.observation import (
     Cause,
     ImageState,
-    NothingSeen,
+    NothingObserved,
+    Observation,
     PostAccepted,
-    Seen,
     TagsRefused,
     TagsSet,
-    TargetSeen,
-    TargetsSeen,
+    TargetObserved,
+    TargetsObserved,
 )
 from imagecopy.flow.steps import PostCopy, SetTags
-from imagecopy.flow.view import Need, View, needs, prepare
+from imagecopy.flow.view import Need, View, begin_retry, needs
 from unit.flow.builders import (
     JOB,
     KEY,
@@ -84,16 +84,16 @@ def test_each_attempt_has_a_token_of_its_own() -> None:
 
 
 SEEN_OF_AN_ATTEMPT = {
-    "nothing": NothingSeen(),
+    "nothing": NothingObserved(),
     "trouble": trouble(),
     "missing source": trouble(Cause.SOURCE_MISSING),
     "refusal": trouble(Cause.REFUSED),
-    "no target": TargetsSeen(()),
-    "pending target": TargetsSeen((image(ImageState.PENDING),)),
-    "dead target": TargetsSeen((image(ImageState.DEAD),)),
-    "foreign target": TargetsSeen((image(owner="f" * 16),)),
-    "active target": TargetsSeen((image(),)),
-    "followed target gone": TargetSeen(image(ImageState.DEAD)),
+    "no target": TargetsObserved(()),
+    "pending target": TargetsObserved((image(ImageState.PENDING),)),
+    "dead target": TargetsObserved((image(ImageState.DEAD),)),
+    "foreign target": TargetsObserved((image(owner="f" * 16),)),
+    "active target": TargetsObserved((image(),)),
+    "followed target gone": TargetObserved(image(ImageState.DEAD)),
     "running job": running(0.5),
     "failed job": failed_job(),
     "successful job": succeeded_job(),
@@ -108,11 +108,11 @@ SEEN_OF_AN_ATTEMPT = {
 
 @pytest.mark.parametrize("seconds", [0, 1, 300, 7199, 7200, 90000])
 @pytest.mark.parametrize("seen", SEEN_OF_AN_ATTEMPT.values(), ids=SEEN_OF_AN_ATTEMPT.keys())
-def test_an_attempt_in_flight_is_never_posted_again_whatever_is_seen(seen: Seen, seconds: float) -> None:
+def test_an_attempt_in_flight_is_never_posted_again_whatever_is_seen(seen: Observation, seconds: float) -> None:
     crashed = intended()
     assert needs(crashed, at(seconds)) is Need.TARGETS
     for view in (crashed, copying(), then(crashed, unknown(crashed), 30), asked(then(crashed, trouble(), 7200), "a")):
-        assert not isinstance(decide(prepare(view, at(seconds)), seen, at(seconds)).act, PostCopy)
+        assert not isinstance(decide(begin_retry(view, at(seconds)), seen, at(seconds)).act, PostCopy)
 
 
 def test_pauses_between_rejected_attempts_grow_to_their_bound() -> None:
@@ -157,21 +157,21 @@ def test_failed_jobs_use_up_the_backoff_limit_and_rejections_do_not() -> None:
 def test_a_changed_tag_is_removed_before_it_is_set() -> None:
     tagged = then(copying(spec(target={"tags": TAGS})), TagsSet(TARGET), 600)
     changed = edited(tagged, spec(target={"tags": {"team": "db", "tier": "gold"}}))
-    act = decide(changed, NothingSeen(), at(700)).act
+    act = decide(changed, NothingObserved(), at(700)).act
     assert act == SetTags(TARGET, remove={"team": "web", "os": "debian13"}, set={"team": "db", "tier": "gold"})
 
 
 def test_tags_that_are_as_wanted_are_not_set_again() -> None:
     tagged = then(copying(spec(target={"tags": TAGS})), TagsSet(TARGET), 600)
-    assert decide(edited(tagged, spec(target={"tags": TAGS}, suspend=True)), NothingSeen(), at(700)).act is None
+    assert decide(edited(tagged, spec(target={"tags": TAGS}, suspend=True)), NothingObserved(), at(700)).act is None
 
 
 def test_a_target_that_is_made_again_gets_its_tags_again() -> None:
     tagged = then(copying(spec(target={"tags": TAGS})), TagsSet(TARGET), 600)
     changed = edited(tagged, spec(target={"tags": {}}))
-    gone = then(then(changed, TagsRefused(TARGET, trouble()), 700), TargetSeen(image(ImageState.DEAD)), 710)
+    gone = then(then(changed, TagsRefused(TARGET, trouble()), 700), TargetObserved(image(ImageState.DEAD)), 710)
     again = edited(asked(gone, "a"), spec(target={"tags": TAGS}))
-    posted = then(then(again, TargetSeen(image(ImageState.DEAD)), 720), preflight(), 730)
+    posted = then(then(again, TargetObserved(image(ImageState.DEAD)), 720), preflight(), 730)
     copied = then(posted, PostAccepted(attempt_of(posted), "job-2", None), 731)
     act = decide(copied, succeeded_job("another"), at(1300)).act
     assert act == SetTags("another", remove={}, set=TAGS)
@@ -179,7 +179,7 @@ def test_a_target_that_is_made_again_gets_its_tags_again() -> None:
 
 def test_an_edit_of_a_finished_copy_writes_the_observed_generation_only() -> None:
     view = edited(done(), spec(backoffLimit=9, activeDeadlineSeconds=1))
-    status = decide(view, NothingSeen(), at(90000)).status
+    status = decide(view, NothingObserved(), at(90000)).status
     told = {"observed_generation", "conditions"}
     assert status.model_dump(exclude=told) == view.status.model_dump(exclude=told)
     assert status.observed_generation == 2
@@ -203,14 +203,14 @@ def test_a_provider_that_appears_is_picked_up_within_15_seconds_however_long_it_
 def test_an_outcome_that_others_went_beyond_changes_nothing(outcome: str) -> None:
     """A process that could not store its outcome for long meets a status in which another one went on."""
     first = intended()
-    outcomes: dict[str, Seen] = {
+    outcomes: dict[str, Observation] = {
         "accepted": accepted(first),
         "rejected": rejected(first, Cause.QUOTA),
         "unknown": unknown(first),
     }
-    ended = then(then(first, unknown(first), 30), TargetsSeen((image(ImageState.DEAD),)), 60)
+    ended = then(then(first, unknown(first), 30), TargetsObserved((image(ImageState.DEAD),)), 60)
     second = then(ended, preflight(), 70)
-    found = then(then(first, unknown(first), 30), TargetsSeen((image(),)), 60)
+    found = then(then(first, unknown(first), 30), TargetsObserved((image(),)), 60)
     for view in (ended, second, found):
         step = decide(view, outcomes[outcome], at(80))
         assert step.status == view.status

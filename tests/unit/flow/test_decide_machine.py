@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from imagecopy.api.conditions import ConditionType
 from imagecopy.api.imagecopy import DeletionPolicy
-from imagecopy.flow.seen import Cause, ImageState
+from imagecopy.flow.observation import Cause, ImageState
 from imagecopy.flow.view import in_flight, is_finished, is_true
 from unit.flow.builders import ELSEWHERE, PROJECT, TAGS, spec
 from unit.flow.model import World
@@ -196,7 +196,7 @@ class Machine(RuleBasedStateMachine):
 
     def _come_to_rest(self, process: Process) -> None:
         world = self.world
-        for _ in range(3000):  # a clock that was set back and a provider that leads astray make looks frequent
+        for _ in range(3000):  # a clock that was set back and a provider that leads wrong_project make looks frequent
             again = world.tick(process, Plan())
             self.there_is_one_copy_at_most()
             self.the_conditions_agree()

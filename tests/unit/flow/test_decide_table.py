@@ -10,22 +10,22 @@ import pytest
 from imagecopy.api.conditions import ConditionType, Reason
 from imagecopy.api.imagecopy import AttemptOutcome, Phase
 from imagecopy.flow.decide import decide
-from imagecopy.flow.seen import (
+from imagecopy.flow.observation import (
     Cause,
     ImageState,
-    JobSeen,
+    JobObserved,
     JobState,
-    NothingSeen,
+    NothingObserved,
+    Observation,
     Postponed,
-    PreflightSeen,
-    Seen,
+    PreflightObserved,
     SlotsBusy,
-    TargetSeen,
-    TargetsSeen,
+    TargetObserved,
+    TargetsObserved,
     Trouble,
 )
 from imagecopy.flow.steps import Step
-from imagecopy.flow.view import Need, needs, prepare
+from imagecopy.flow.view import Need, begin_retry, needs
 from unit.flow import rows_deletion, rows_end, rows_job, rows_post, rows_project, rows_settle, rows_start
 from unit.flow.builders import Row, at, value_at
 
@@ -39,17 +39,17 @@ ROWS: tuple[Row, ...] = (
 )
 
 ANSWERS: dict[Need, tuple[type, ...]] = {
-    Need.NOTHING: (NothingSeen,),
-    Need.PREFLIGHT: (PreflightSeen, SlotsBusy, Trouble),
-    Need.JOB: (JobSeen, Postponed, TargetsSeen, Trouble),
-    Need.TARGETS: (TargetsSeen, Trouble),
-    Need.TARGET: (TargetSeen, Trouble),
+    Need.NOTHING: (NothingObserved,),
+    Need.PREFLIGHT: (PreflightObserved, SlotsBusy, Trouble),
+    Need.JOB: (JobObserved, Postponed, TargetsObserved, Trouble),
+    Need.TARGETS: (TargetsObserved, Trouble),
+    Need.TARGET: (TargetObserved, Trouble),
 }
 """What a look can bring."""
 
 
 def _decided(row: Row) -> Step:
-    return decide(prepare(row.view, at(row.seconds)), row.seen, at(row.seconds))
+    return decide(begin_retry(row.view, at(row.seconds)), row.seen, at(row.seconds))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
@@ -75,7 +75,7 @@ def test_decided(row: Row) -> None:
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.need], ids=lambda row: row.id)
 def test_what_is_looked_at_before(row: Row) -> None:
-    need = needs(prepare(row.view, at(row.seconds)), at(row.seconds))
+    need = needs(begin_retry(row.view, at(row.seconds)), at(row.seconds))
     assert need is row.need
     assert isinstance(row.seen, ANSWERS[need]), "a look at this can't bring that"
 
@@ -84,15 +84,15 @@ def test_what_is_looked_at_before(row: Row) -> None:
 def test_deciding_again_changes_nothing(row: Row) -> None:
     """A look alone must not be worth a write: the same seen a moment later leaves the status as it is."""
     first = _decided(row)
-    if first.act is not None or row.need is None or isinstance(row.seen, NothingSeen | Trouble):
+    if first.act is not None or row.need is None or isinstance(row.seen, NothingObserved | Trouble):
         return
     view = replace(row.view, status=first.status)
-    if needs(prepare(view, at(row.seconds)), at(row.seconds)) is not row.need:
+    if needs(begin_retry(view, at(row.seconds)), at(row.seconds)) is not row.need:
         return
-    assert decide(prepare(view, at(row.seconds)), row.seen, at(row.seconds)).status == first.status
+    assert decide(begin_retry(view, at(row.seconds)), row.seen, at(row.seconds)).status == first.status
 
 
-def _troubles(seen: Seen) -> Iterable[Trouble]:
+def _troubles(seen: Observation) -> Iterable[Trouble]:
     if isinstance(seen, Trouble):
         yield seen
     elif isinstance(found := getattr(seen, "trouble", None), Trouble):
@@ -122,7 +122,7 @@ def test_each_member_has_a_row(closed: type[Enum]) -> None:
 
 
 def test_each_thing_seen_has_a_row() -> None:
-    assert set(get_args(Seen)) - {type(row.seen) for row in ROWS} == set()
+    assert set(get_args(Observation)) - {type(row.seen) for row in ROWS} == set()
 
 
 def test_each_condition_has_a_row_where_it_is_there() -> None:

@@ -6,8 +6,8 @@ from typing import get_args
 import pytest
 
 from imagecopy.api.conditions import ConditionStatus, ConditionType
-from imagecopy.flow.deletion import DeleteImage, Farewell, Seen, decide_deletion, deletion_needs
-from imagecopy.flow.seen import JobState, Trouble
+from imagecopy.flow.deletion import DeleteImage, DeletionStep, Observation, decide_deletion, deletion_needs
+from imagecopy.flow.observation import JobState, Trouble
 from imagecopy.flow.view import Need
 from unit.flow.builders import at, value_at
 from unit.flow.model import check_stored
@@ -16,7 +16,7 @@ from unit.flow.rows_deletion import JOB_STATES, RETAINS, ROWS, DeletionRow
 _NOW = at(700)
 
 
-def _decided(row: DeletionRow) -> Farewell:
+def _decided(row: DeletionRow) -> DeletionStep:
     return decide_deletion(row.view, row.seen, _NOW)
 
 
@@ -79,7 +79,7 @@ def test_only_what_carries_our_marker_is_deleted() -> None:
 
 
 def test_each_thing_seen_and_each_need_has_a_row() -> None:
-    assert set(get_args(Seen)) - {type(row.seen) for row in ROWS} == set()
+    assert set(get_args(Observation)) - {type(row.seen) for row in ROWS} == set()
     assert {row.need for row in ROWS if row.need} == set(Need) - {Need.PREFLIGHT}
     assert set(JobState) == JOB_STATES
 

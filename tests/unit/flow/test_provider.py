@@ -6,8 +6,8 @@ import pytest
 
 from imagecopy.api.conditions import ConditionStatus, ConditionType, ProviderReason
 from imagecopy.api.provider import ImagesUsed, ProviderStatus
+from imagecopy.flow.observation import Cause, Trouble
 from imagecopy.flow.provider import LoginWorks, call_pause, counted, is_ready, pause, reason_of, tell
-from imagecopy.flow.seen import Cause, Trouble
 from unit.flow.builders import ELSEWHERE, PROJECT, at
 
 WORKS = LoginWorks(PROJECT, "eu-de_images", ImagesUsed(used=12, quota=50))

@@ -4,8 +4,8 @@ import pytest
 
 from imagecopy.api.conditions import ConditionType
 from imagecopy.api.imagecopy import Attempt, AttemptOutcome, EndedAttempt, ImageCopyStatus, Phase
-from imagecopy.flow.seen import Cause, ImageState, NothingSeen, TagsRefused, TargetsSeen
-from imagecopy.flow.view import Need, View, in_flight, is_finished, is_resting, may_retry, needs, prepare
+from imagecopy.flow.observation import Cause, ImageState, NothingObserved, TagsRefused, TargetsObserved
+from imagecopy.flow.view import Need, View, begin_retry, in_flight, is_finished, is_resting, may_retry, needs
 from unit.flow.builders import (
     JOB,
     TARGET,
@@ -27,7 +27,7 @@ from unit.flow.builders import (
     unknown,
 )
 
-SUSPENDED = then(new(spec(suspend=True)), NothingSeen())
+SUSPENDED = then(new(spec(suspend=True)), NothingObserved())
 OVERDUE = then(copying(), trouble(), 7200)
 
 
@@ -52,8 +52,8 @@ def test_what_is_under_way_does_not_rest(view: View) -> None:
 
 def test_a_failed_copy_wakes_up_for_a_retry_once() -> None:
     assert not resting(asked(failed(), "a"))
-    assert resting(asked(failed().having(last_handled_retry_at="a"), "a"))
-    assert not resting(asked(failed().having(last_handled_retry_at="a"), "b"))
+    assert resting(asked(failed().with_status(last_handled_retry_at="a"), "a"))
+    assert not resting(asked(failed().with_status(last_handled_retry_at="a"), "b"))
 
 
 @pytest.mark.parametrize("value", [None, ""])
@@ -65,12 +65,12 @@ def test_no_value_asks_for_no_retry(value: str | None) -> None:
 def test_only_a_failed_copy_is_retried(view: View) -> None:
     view = asked(view, "a")
     assert not may_retry(view.status, "a")
-    assert prepare(view, at(9000)) is view
+    assert begin_retry(view, at(9000)) is view
 
 
 def test_a_retry_begins_anew_but_for_the_numbers() -> None:
     view = asked(failed(), "a")
-    begun = prepare(view, at(9000)).status
+    begun = begin_retry(view, at(9000)).status
     assert (begun.failed_jobs, begun.failure, begun.completion_time, begun.next_attempt_time) == (0, None, None, None)
     assert begun.start_time is None
     assert (begun.attempt, begun.attempts) == (view.status.attempt, view.status.attempts)
@@ -79,7 +79,7 @@ def test_a_retry_begins_anew_but_for_the_numbers() -> None:
 
 
 def test_a_retry_of_an_attempt_that_may_still_end_gives_it_the_time_again() -> None:
-    begun = prepare(asked(OVERDUE, "a"), at(9000.5))
+    begun = begin_retry(asked(OVERDUE, "a"), at(9000.5))
     assert begun.status.start_time == at(9000)
     assert not begun.overdue(at(9000 + 7199))
     assert begun.overdue(at(9000 + 7200))
@@ -101,12 +101,12 @@ def test_a_retry_of_an_attempt_that_may_still_end_gives_it_the_time_again() -> N
         (backing_off(), 7200, Need.NOTHING),
         (edited(backing_off(), spec(suspend=True)), 110, Need.NOTHING),
         (then(new(), preflight(image(ImageState.PENDING))), 1, Need.TARGET),
-        (then(intended(), TargetsSeen((image(ImageState.PENDING),)), 1), 1, Need.TARGET),
+        (then(intended(), TargetsObserved((image(ImageState.PENDING),)), 1), 1, Need.TARGET),
         (done(), 90000, Need.NOTHING),
         (failed(), 90000, Need.NOTHING),
         (OVERDUE, 90000, Need.NOTHING),
-        (prepare(asked(OVERDUE, "a"), at(9000)), 9000, Need.JOB),
-        (prepare(asked(failed(), "a"), at(9000)), 9000, Need.PREFLIGHT),
+        (begin_retry(asked(OVERDUE, "a"), at(9000)), 9000, Need.JOB),
+        (begin_retry(asked(failed(), "a"), at(9000)), 9000, Need.PREFLIGHT),
         (then(done(), TagsRefused(TARGET, trouble()), 700), 90000, Need.TARGET),
     ],
 )

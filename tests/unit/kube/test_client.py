@@ -15,8 +15,8 @@ from imagecopy.kube import events
 from imagecopy.kube.client import KubeClient
 from imagecopy.kube.errors import Conflict, KubeError, Missing, Refused, Unavailable
 from imagecopy.kube.objects import ProviderSnapshot, Snapshot
+from unit.copies.builders import body
 from unit.flow.builders import new, then, trouble
-from unit.reconcile.builders import body
 
 BASE = "/apis/imagecopy.io/v1alpha1"
 SNAPSHOT = Snapshot.parse(body())

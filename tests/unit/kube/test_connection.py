@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestServer
 from imagecopy.kube import connection
 from imagecopy.kube.client import KubeClient
 from imagecopy.kube.session import Sessions
-from imagecopy.vitals import Watches
+from imagecopy.watch.liveness import WatchMonitor
 
 KUBECONFIG = """
 apiVersion: v1
@@ -42,6 +42,6 @@ async def test_the_environments_proxy_is_not_for_the_api_server(
         kube = KubeClient(configuration)
         assert await kube.namespace_uid("kube-system") == "u"
         await kube.aclose()
-        session = await Sessions(configuration, Watches(time.monotonic), lambda *_: None).open()
+        session = await Sessions(configuration, WatchMonitor(time.monotonic), lambda *_: None).open()
         async with session, session.get(server.make_url("/api/v1/namespaces/kube-system")) as reply:
             assert reply.status == 200

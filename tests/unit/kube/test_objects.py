@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from imagecopy.api.imagecopy import RETRY_ANNOTATION, Phase
 from imagecopy.kube.objects import Snapshot, Unreadable, merge_patch
+from unit.copies.builders import apply_merge_patch, body
 from unit.flow.builders import copying, done, failed, intended, new, spec
-from unit.reconcile.builders import apply_merge_patch, body
 
 # No null: a status has none, and a merge patch could not set one.
 LEAVES = st.booleans() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=2)

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
 
 from imagecopy.kube.session import Sessions, counting
-from imagecopy.vitals import Watches
+from imagecopy.watch.liveness import WatchMonitor
 
 COPIES = "/apis/imagecopy.io/v1alpha1/imagecopies"
 
@@ -36,7 +36,7 @@ def time() -> Time:
 
 
 def sessions_of(configuration: Configuration, time: Time) -> Sessions:
-    return Sessions(configuration, Watches(time), lambda *_: None, clock=time, sleep=time.sleep)
+    return Sessions(configuration, WatchMonitor(time), lambda *_: None, clock=time, sleep=time.sleep)
 
 
 async def opened(sessions: Sessions) -> str | None:
@@ -111,7 +111,7 @@ async def test_calls_are_counted_by_verb_and_outcome(
 
 
 async def test_a_path_is_the_same_whatever_the_server_has_before_it(url: str, time: Time) -> None:
-    watches = Watches(time)
+    watches = WatchMonitor(time)
     watches.expect([COPIES])
     sessions = Sessions(Configuration(host=url), watches, lambda *_: None)
     session = await sessions.open()

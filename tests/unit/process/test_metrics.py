@@ -10,10 +10,10 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from imagecopy import metrics
 from imagecopy.api.conditions import Reason
-from imagecopy.reconcile import Census
-from imagecopy.reconcile.ended import Ended
-from imagecopy.reconcile.slots import UNKNOWN_PROJECT, Slots
-from imagecopy.vitals import Vitals
+from imagecopy.copies.completion import Completion
+from imagecopy.copies.phase_counts import PhaseCounts
+from imagecopy.copies.queue import UNKNOWN_PROJECT, Slots
+from imagecopy.watch.liveness import Liveness
 
 PAGE = Path(__file__).parents[3] / "docs" / "operations.md"
 PLACE = ("2026-01-01T00:00:00Z", "a/b")
@@ -27,7 +27,7 @@ class Process:
     """What a State reads, with a registry of its own."""
 
     def __init__(self) -> None:
-        self.vitals, self.census, self.slots = Vitals(), Census(), Slots()
+        self.vitals, self.census, self.slots = Liveness(), PhaseCounts(), Slots()
         self.registry = CollectorRegistry()
         self.registry.register(metrics.State(vitals=self.vitals, census=self.census, slots=self.slots))
 
@@ -57,7 +57,7 @@ def test_the_page_names_the_labels(process: Process) -> None:
     process.slots.take("u", "p", 5, PLACE)
     metrics.provider_checked("ImageProvider", "ns", "cloud", ready=True)
     metrics.count_kubernetes_call("get", "200")
-    metrics.count_end(Ended(Reason.SUCCEEDED, 600, None))
+    metrics.count_end(Completion(Reason.SUCCEEDED, 600, None))
     metrics.tell_build("0")
     rows = dict(re.findall(r"^\| `(imagecopy_[a-z_]+)` \|[^|]*\|([^|]*)\|", PAGE.read_text(), re.MULTILINE))
     for family in (*REGISTRY.collect(), *process.registry.collect()):

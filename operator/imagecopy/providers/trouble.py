@@ -1,0 +1,49 @@
+"""Translates errors of :mod:`imagecopy.ims` and of the call limiter into the state machine's :class:`Trouble`."""
+
+from dataclasses import replace
+from typing import Final
+
+from imagecopy import ims
+from imagecopy.flow.observation import Cause, Trouble
+from imagecopy.providers.limiter import CallsPaused
+
+_CAUSES: Final[tuple[tuple[type[ims.ImsError], Cause], ...]] = (
+    (ims.Unreachable, Cause.UNREACHABLE),
+    (ims.EndpointNotAllowed, Cause.PROVIDER_INVALID),
+    (ims.Misconfigured, Cause.PROVIDER_INVALID),
+    (ims.CredentialsInvalid, Cause.CREDENTIALS),
+    (ims.PermissionDenied, Cause.PERMISSION),
+    (ims.Throttled, Cause.THROTTLED),
+    (ims.QuotaExceeded, Cause.QUOTA),
+    (ims.NotFound, Cause.SOURCE_MISSING),
+    (ims.NotReady, Cause.SOURCE_NOT_READY),
+    (ims.Refused, Cause.REFUSED),
+    (ims.ImsError, Cause.TRANSIENT),
+)
+
+
+def cause_of(kind: type[ims.ImsError]) -> Cause:
+    """Return the cause that a class of errors stands for."""
+    return next(cause for base, cause in _CAUSES if issubclass(kind, base))
+
+
+def trouble_of(error: ims.ImsError, *, about_source: bool) -> Trouble:
+    """Return what went wrong, with the cloud's own words.
+
+    ``about_source``: whether the call was about the source image, so that "no such image" speaks of it.
+    """
+    cause = cause_of(type(error))
+    if not about_source and cause in (Cause.SOURCE_MISSING, Cause.SOURCE_NOT_READY):
+        cause = Cause.TRANSIENT
+    return Trouble(
+        cause=cause,
+        message=error.message,
+        code=error.code,
+        request_id=error.request_id,
+        retry_after=error.retry_after,
+    )
+
+
+def trouble_of_pause(exc: CallsPaused) -> Trouble:
+    """Return the trouble of a gate that is closed: what closed it, and for how long."""
+    return replace(trouble_of(exc.why, about_source=False), retry_after=exc.seconds)

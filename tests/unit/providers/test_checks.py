@@ -1,0 +1,143 @@
+"""One check of a provider: what is called, through which gate, and what is found."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from imagecopy import ims
+from imagecopy.api.provider import ImagesUsed, ProviderKind
+from imagecopy.flow.observation import Cause, Trouble
+from imagecopy.flow.provider import LoginWorks
+from imagecopy.providers.checks import CheckResult, ProviderChecks
+from imagecopy.providers.limiter import CallLimiter
+from imagecopy.providers.objects import ProviderKey, Unusable
+from imagecopy.providers.registry import Inspection
+
+KEY = ProviderKey(ProviderKind.CLUSTER, "", "default")
+VERSION = ("u", 1, "s", "7")
+
+
+class _Client(ims.ImsClient):
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.login: ims.Session | ims.ImsError = ims.Session(project_id="p-1", project_name="eu-de")
+        self.quota: ims.Quota | ims.ImsError = ims.Quota(3, 50)
+
+    async def session(self) -> Any:
+        self.calls.append("login")
+        if isinstance(self.login, ims.ImsError):
+            raise self.login
+        return self.login
+
+    async def get_quota(self) -> Any:
+        self.calls.append("quota")
+        if isinstance(self.quota, ims.ImsError):
+            raise self.quota
+        return self.quota
+
+
+class _Lender:
+    def __init__(self) -> None:
+        self.client = _Client()
+        self.gate = CallLimiter(time.monotonic, 1000.0)
+        self.trouble: Trouble | None = None
+
+    @asynccontextmanager
+    async def inspect(self, key: ProviderKey) -> AsyncIterator[Inspection]:
+        if self.trouble:
+            raise Unusable(self.trouble)
+        yield Inspection(self.client, self.gate, 5, VERSION, "s/7", ("odd",))
+
+
+@pytest.fixture
+def lender() -> _Lender:
+    return _Lender()
+
+
+@pytest.fixture
+def checkup(lender: _Lender) -> ProviderChecks:
+    return ProviderChecks(lender)  # type: ignore[arg-type]
+
+
+async def test_a_check_is_a_login_and_one_call(checkup: ProviderChecks, lender: _Lender) -> None:
+    found = LoginWorks("p-1", "eu-de", ImagesUsed(used=3, quota=50))
+    assert await checkup.check(KEY) == CheckResult(found, VERSION, "s/7", ("odd",))
+    assert lender.client.calls == ["login", "quota"]
+
+
+async def test_where_nothing_changed_the_cloud_is_not_called(checkup: ProviderChecks, lender: _Lender) -> None:
+    assert await checkup.check(KEY, unless=VERSION) == CheckResult(None, VERSION, "s/7", ("odd",))
+    assert lender.client.calls == []
+    await checkup.check(KEY, unless=("u", 1, "s", "6"))
+    assert lender.client.calls == ["login", "quota"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ims.PermissionDenied("no right", code="IMG.0026", http_status=403),
+        ims.NotFound("no such API", http_status=404),
+        ims.Refused("no", http_status=400),
+        ims.OutcomeUnknown("the reply has no quota of images", http_status=200),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_quota_that_can_not_be_told_is_no_trouble(
+    checkup: ProviderChecks, lender: _Lender, error: ims.ImsError
+) -> None:
+    lender.client.quota = error
+    found = (await checkup.check(KEY)).finding
+    assert isinstance(found, LoginWorks)
+    assert found.images is None
+    assert found.note == f"the quota of images can't be told: {error}"
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (ims.CredentialsInvalid("wrong password", retry_after=60), Cause.CREDENTIALS),
+        (ims.PermissionDenied("may not log in"), Cause.PERMISSION),
+        (ims.Unreachable("no route"), Cause.UNREACHABLE),
+        (ims.Misconfigured("not trusted: spec.caBundle"), Cause.PROVIDER_INVALID),
+        (ims.Throttled("slow down", retry_after=7), Cause.THROTTLED),
+    ],
+    ids=lambda value: getattr(value, "name", type(value).__name__),
+)
+async def test_a_login_that_does_not_work_is_found(
+    checkup: ProviderChecks, lender: _Lender, error: ims.ImsError, cause: Cause
+) -> None:
+    lender.client.login = error
+    checked = await checkup.check(KEY)
+    assert checked.finding == Trouble(cause, error.message, retry_after=error.retry_after)
+    assert checked.version == VERSION
+
+
+async def test_the_image_service_has_to_answer_too(checkup: ProviderChecks, lender: _Lender) -> None:
+    lender.client.quota = ims.OutcomeUnknown("broken", http_status=503)
+    assert (await checkup.check(KEY)).finding == Trouble(Cause.TRANSIENT, "broken")
+
+
+async def test_a_check_keeps_to_the_gate_of_the_copies(checkup: ProviderChecks, lender: _Lender) -> None:
+    lender.gate.failed(ims.Throttled("slow down", retry_after=30))
+    found = (await checkup.check(KEY)).finding
+    assert isinstance(found, Trouble)
+    assert (found.cause, found.message) == (Cause.THROTTLED, "slow down")
+    assert 29 < (found.retry_after or 0) <= 30
+    assert lender.client.calls == []
+
+
+async def test_what_a_check_meets_closes_the_gate_for_the_copies(checkup: ProviderChecks, lender: _Lender) -> None:
+    lender.client.quota = ims.Throttled("slow down", retry_after=30)
+    await checkup.check(KEY)
+    with pytest.raises(Exception, match="slow down"):
+        lender.gate.check(copying=False)
+
+
+async def test_a_provider_that_can_not_be_used_is_found_without_a_version(
+    checkup: ProviderChecks, lender: _Lender
+) -> None:
+    lender.trouble = Trouble(Cause.PROVIDER_MISSING, "Secret ops/s does not exist")
+    assert await checkup.check(KEY) == CheckResult(lender.trouble)
