@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from imagecopy import ims
 from imagecopy.api.imagecopy import ProviderRef
 from imagecopy.cloud import translate
-from imagecopy.cloud.shared_reads import SharedReads, calling
+from imagecopy.cloud.shared_reads import SharedReads
 from imagecopy.flow.decide import target_to_follow
 from imagecopy.flow.deletion import DeletionRequested
 from imagecopy.flow.observation import (
@@ -83,14 +83,14 @@ class Cloud:
     async def project(self, view: View, *, copying: bool = False) -> Project | Trouble:
         """Return the project that the copy is made in; logs in where that was not done yet, else calls nobody.
 
-        ``copying``: whether a copy call is to follow, for which the gate has to be open. It is trouble, too, where the
+        ``copying``: whether a copy call is to follow, for which calls must not be paused. It is trouble, too, where the
         provider leads to another project than the one that the copy has to stay with.
         """
         try:
             async with self._providers.access(view.namespace, view.spec.provider_ref) as access:
                 try:
                     if copying:
-                        access.gate.check(copying=True)
+                        access.limiter.check(copying=True)
                     project = await access.client.project_id()
                     return wrong_project(view, project) or Project(project, access.max_concurrent_copies)
                 except CallsPaused as exc:
@@ -220,18 +220,18 @@ class Cloud:
     async def _through(
         self, view: View, *, copying: bool = False, longest_turn: float | None = None
     ) -> AsyncIterator[tuple[ims.ImsClient, str]]:
-        """Lend the client behind its gate, with the project it leads to, and tell the gate how the call went.
+        """Lend the client for one call through its limiter, with the project that it leads to.
 
         Raises:
-            Unusable: the provider can't be used, its gate is closed, or it leads to another project.
+            Unusable: the provider can't be used, its calls are paused, or it leads to another project.
             _TooLong: the call would have to wait for its turn for longer than ``longest_turn``.
         """
         async with self._providers.access(view.namespace, view.spec.provider_ref) as access:
-            backlog = access.gate.backlog_seconds
+            backlog = access.limiter.backlog_seconds
             if longest_turn is not None and backlog > longest_turn:
                 raise _TooLong(backlog)
             try:
-                async with calling(access.gate, copying=copying):
+                async with access.limiter.call(copying=copying):
                     project = await access.client.project_id()
                     if wrong := wrong_project(view, project):
                         raise Unusable(wrong)
@@ -241,26 +241,26 @@ class Cloud:
 
     @asynccontextmanager
     async def _reading(self, view: View, *, anywhere: bool = False) -> AsyncIterator[tuple[SharedReads, str]]:
-        """Lend reads, each of which passes the gate by itself.
+        """Lend reads, each of which goes through the limiter by itself.
 
         ``anywhere``: whether the project may be another one than that which the copy has to stay with.
 
         Raises:
-            Unusable: the provider can't be used, its gate is closed, or it leads to another project.
+            Unusable: the provider can't be used, its calls are paused, or it leads to another project.
         """
         async with self._providers.access(view.namespace, view.spec.provider_ref) as access:
             try:
-                access.gate.check(copying=False)
+                access.limiter.check(copying=False)
                 try:
                     project = await access.client.project_id()
                 except ims.ImsError as exc:
-                    access.gate.failed(exc)
+                    access.limiter.failed(exc)
                     raise
                 if not anywhere and (wrong := wrong_project(view, project)):
                     raise Unusable(wrong)
                 reads = self._reads.get(access.client)
                 if reads is None:
-                    reads = self._reads[access.client] = SharedReads(access.client, access.gate)
+                    reads = self._reads[access.client] = SharedReads(access.client, access.limiter)
                 yield reads, project
             except CallsPaused as exc:
                 raise Unusable(trouble_of_pause(exc)) from None

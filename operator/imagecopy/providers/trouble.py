@@ -45,5 +45,5 @@ def trouble_of(error: ims.ImsError, *, about_source: bool) -> Trouble:
 
 
 def trouble_of_pause(exc: CallsPaused) -> Trouble:
-    """Return the trouble of a gate that is closed: what closed it, and for how long."""
+    """Return the trouble of a pause of calls: the error that began it, and how long it lasts."""
     return replace(trouble_of(exc.why, about_source=False), retry_after=exc.seconds)
