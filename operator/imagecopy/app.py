@@ -38,8 +38,8 @@ from imagecopy.kube.client import IMAGE_COPIES, KubeClient
 from imagecopy.kube.errors import KubeError
 from imagecopy.kube.events import Poster
 from imagecopy.kube.session import Sessions, counting
-from imagecopy.providers.registry import Providers
-from imagecopy.providers.statuses import ProviderStatuses
+from imagecopy.providers.controller import ProviderController
+from imagecopy.providers.registry import ProviderRegistry
 from imagecopy.settings import Settings
 from imagecopy.watch import handlers
 from imagecopy.watch.endpoints import Endpoints
@@ -95,7 +95,7 @@ async def run(settings: Settings) -> None:
             installation = await _patiently(partial(kube.namespace_uid, "kube-system"))
         providers = await stack.enter_async_context(
             _closing(
-                Providers(
+                ProviderRegistry(
                     kube,
                     settings.allowlist,
                     addresses=_address_rules(settings, configuration),
@@ -141,7 +141,7 @@ async def run(settings: Settings) -> None:
         await stack.enter_async_context(_closing(sessions))
         register_login(registry, configuration, sessions)
         handlers.register(registry, reconciler, scheduler, census)
-        statuses = ProviderStatuses(
+        provider_controller = ProviderController(
             kube,
             providers,
             reconciler.slots,
@@ -150,9 +150,9 @@ async def run(settings: Settings) -> None:
             check_seconds=settings.provider_check_seconds,
             on_check=metrics.provider_checked,
         )
-        await stack.enter_async_context(_closing(statuses))
+        await stack.enter_async_context(_closing(provider_controller))
         kinds = await _patiently(partial(_watchable, kube, settings.namespaces))
-        handlers.register_providers(registry, statuses, kinds)
+        handlers.register_providers(registry, provider_controller, kinds)
         watched = frozenset((IMAGE_COPIES, *(PLURALS[kind] for kind in kinds)))
         _log.info("started", version=__version__, installation=installation, namespaces=settings.namespaces or "all")
         await operate(registry, settings.namespaces, vitals, reconciler, scheduler, watched)

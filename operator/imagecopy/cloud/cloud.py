@@ -51,7 +51,7 @@ _HELD_UP: Final = Trouble(Cause.TRANSIENT, "the operator was held up before it c
 
 
 class ProviderClients(Protocol):
-    """Where clients come from; see :class:`imagecopy.providers.registry.Providers`."""
+    """Where clients come from; see :class:`imagecopy.providers.registry.ProviderRegistry`."""
 
     def access(self, namespace: str, ref: ProviderRef) -> AbstractAsyncContextManager[Access]:
         """Lend a provider, or raise Unusable."""

@@ -23,14 +23,15 @@ _CAUSES: Final[tuple[tuple[type[ims.ImsError], Cause], ...]] = (
 
 
 def cause_of(kind: type[ims.ImsError]) -> Cause:
-    """Return the cause that a class of errors stands for."""
+    """Return the cause that a class of errors is translated to."""
     return next(cause for base, cause in _CAUSES if issubclass(kind, base))
 
 
 def trouble_of(error: ims.ImsError, *, about_source: bool) -> Trouble:
-    """Return what went wrong, with the cloud's own words.
+    """Translate an error of a call. The message keeps the cloud's own words.
 
-    ``about_source``: whether the call was about the source image, so that "no such image" speaks of it.
+    ``about_source``: whether the call was about the source image. Only then does "no such image" mean that the
+    source is missing.
     """
     cause = cause_of(type(error))
     if not about_source and cause in (Cause.SOURCE_MISSING, Cause.SOURCE_NOT_READY):
@@ -45,5 +46,5 @@ def trouble_of(error: ims.ImsError, *, about_source: bool) -> Trouble:
 
 
 def trouble_of_pause(exc: CallsPaused) -> Trouble:
-    """Return the trouble of a pause of calls: the error that began it, and how long it lasts."""
+    """Translate a pause of calls: the error that began it, and the seconds until it ends."""
     return replace(trouble_of(exc.why, about_source=False), retry_after=exc.seconds)

@@ -25,8 +25,9 @@ from imagecopy.copies.record import Record
 from imagecopy.copies.timers import Timers
 from imagecopy.flow.view import in_flight
 from imagecopy.kube.client import IMAGE_COPIES
-from imagecopy.kube.objects import Snapshot, Unreadable
-from imagecopy.providers.statuses import ProviderStatuses
+from imagecopy.kube.objects import ProviderSnapshot, Snapshot, Unreadable
+from imagecopy.providers.controller import ProviderController
+from imagecopy.providers.objects import ProviderKey
 
 FINALIZER: Final = f"{GROUP}/finalizer"
 
@@ -106,17 +107,29 @@ def make_scheduler(reconciler: Reconciler) -> Timers:
 
 
 def register_providers(
-    registry: kopf.OperatorRegistry, statuses: ProviderStatuses, kinds: Iterable[ProviderKind]
+    registry: kopf.OperatorRegistry, controller: ProviderController, kinds: Iterable[ProviderKind]
 ) -> None:
-    """Register what hears of providers of these kinds. kopf writes nothing to them: no finalizer, no annotation."""
+    """Register the handlers of providers of these kinds. kopf writes nothing to them: no finalizer, no annotation."""
     for kind in kinds:
-        _register_provider(registry, statuses, kind)
+        _register_provider(registry, controller, kind)
 
 
-def _register_provider(registry: kopf.OperatorRegistry, statuses: ProviderStatuses, kind: ProviderKind) -> None:
+def _register_provider(registry: kopf.OperatorRegistry, controller: ProviderController, kind: ProviderKind) -> None:
     @kopf.on.event(GROUP, VERSION, PLURALS[kind], registry=registry, id=f"see-{PLURALS[kind]}")
-    async def see(event: kopf.RawEvent, **_: Any) -> None:
-        statuses.seen(kind, event["type"], event["object"])
+    async def see(event: kopf.RawEvent, namespace: str | None, name: str, **_: Any) -> None:
+        if event["type"] == "DELETED":
+            controller.gone(ProviderKey(kind, namespace or "", name))
+            return
+        try:
+            snapshot = ProviderSnapshot.parse(kind, event["object"])
+        except Unreadable as exc:
+            _log.warning(
+                "the status of a provider does not fit this version of the operator; is its CRD newer?",
+                provider=str(ProviderKey(kind, namespace or "", name)),
+                error=str(exc),
+            )
+            return
+        controller.seen(snapshot, is_new=event["type"] == "ADDED")
 
 
 def _attend(

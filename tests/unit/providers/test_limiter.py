@@ -121,7 +121,7 @@ def test_five_failures_in_a_row_pause_all_calls(limiter: CallLimiter) -> None:
 @pytest.mark.parametrize(
     "answer", [None, ims.NotFound("none"), ims.Refused("no"), ims.QuotaExceeded("full"), ims.PermissionDenied("no")]
 )
-def test_any_answer_ends_a_row_of_failures(limiter: CallLimiter, answer: ims.ImsError | None) -> None:
+def test_any_answer_resets_the_count_of_failures(limiter: CallLimiter, answer: ims.ImsError | None) -> None:
     for _ in range(10):
         for _ in range(4):
             limiter.failed(ims.Unreachable("down"))
