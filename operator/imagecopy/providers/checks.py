@@ -10,7 +10,7 @@ from imagecopy.flow.provider import Finding, LoginWorks
 from imagecopy.providers.limiter import CallsPaused
 from imagecopy.providers.objects import ProviderKey, Unusable
 from imagecopy.providers.registry import Inspection, Providers
-from imagecopy.providers.trouble import trouble_of, trouble_of_pause
+from imagecopy.providers.trouble import trouble_of
 
 _ABOUT_THE_QUOTA: Final = (ims.PermissionDenied, ims.NotFound, ims.Refused)
 """What may keep the quota from being told where all else works."""
@@ -47,10 +47,8 @@ class ProviderChecks:
             async with self._providers.inspect(key) as found:
                 if found.made_from != unless:
                     finding = await self._call(found)
-        except Unusable as exc:
-            finding = exc.trouble
-        except ims.ImsError as exc:
-            finding = trouble_of(exc, about_source=False)
+        except (Unusable, ims.ImsError) as exc:
+            finding = trouble_of(exc)
         if found is None:
             return CheckResult(finding)
         return CheckResult(finding, found.made_from, found.secret_version, found.warnings)
@@ -59,7 +57,7 @@ class ProviderChecks:
         try:
             turn = found.gate.enter(copying=False)
         except CallsPaused as exc:
-            return trouble_of_pause(exc)
+            return trouble_of(exc)
         await asyncio.sleep(turn)
         try:
             session = await found.client.session()

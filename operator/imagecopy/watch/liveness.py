@@ -131,7 +131,7 @@ class WatchMonitor:
         """Name the watches that have given no sign of life for too long."""
         ages = {path: self._clock() - watch.last_sign for path, watch in self._watches.items()}
         return [
-            f"the watch of {_told(path)} has given no sign of life for {age:.0f} s (limit {WATCH_LIMIT_SECONDS:.0f} s)"
+            f"the watch of {_shown(path)} has given no sign of life for {age:.0f} s (limit {WATCH_LIMIT_SECONDS:.0f} s)"
             for path, age in sorted(ages.items())
             if age > WATCH_LIMIT_SECONDS
         ]
@@ -142,7 +142,7 @@ class WatchMonitor:
             return ["the watches have not begun yet"]
         missing = [(path, self._watches[path]) for path in self._expected if not self._watches[path].is_listed]
         return [
-            f"{_told(path)} have not been listed yet" + (f": {watch.failure}" if watch.failure else "")
+            f"{_shown(path)} have not been listed yet" + (f": {watch.failure}" if watch.failure else "")
             for path, watch in missing
         ]
 
@@ -156,25 +156,28 @@ class WatchMonitor:
 
 
 class Liveness:
-    """What the probes and metrics are told about this process."""
+    """What the probes and metrics report about this process."""
 
     def __init__(self, on_beat: Callable[[float], None] | None = None) -> None:
         self.loop = LoopMonitor(on_beat=on_beat)
         self.watches = WatchMonitor(self.loop.running_seconds)
         self.stopping = False
+        self.failure: str | None = None
+        """Why a background task ended, so that this process ends; None while all run."""
 
-    def ailments(self) -> list[str]:
-        """Say why this process should be restarted; empty if it should not."""
+    def failures(self) -> list[str]:
+        """Return why this process should be restarted; empty if it should not."""
         lag = self.loop.lag_seconds
         late = [f"the event loop is {lag:.1f} s late (limit {LAG_LIMIT_SECONDS:.0f} s)"]
-        return [*(late if lag > LAG_LIMIT_SECONDS else []), *self.watches.silent()]
+        ended = [self.failure] if self.failure else []
+        return [*ended, *(late if lag > LAG_LIMIT_SECONDS else []), *self.watches.silent()]
 
-    def obstacles(self) -> list[str]:
-        """Say why this process is not ready; empty if it is."""
+    def not_ready(self) -> list[str]:
+        """Return why this process is not ready; empty if it is."""
         return ["stopping"] if self.stopping else self.watches.unlisted()
 
 
-def _told(path: str) -> str:
+def _shown(path: str) -> str:
     """Return what a path lists, for people: ``imagecopies in namespace team-a``."""
     parts = path.strip("/").split("/")
     return f"{parts[-1]} in namespace {parts[-2]}" if "namespaces" in parts else parts[-1]

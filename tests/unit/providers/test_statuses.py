@@ -1,7 +1,8 @@
 """Which provider is checked when, how often the cloud is called for it, and what is written."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -9,14 +10,13 @@ import pytest
 
 from imagecopy.api.conditions import ConditionStatus, ConditionType, ProviderReason
 from imagecopy.api.provider import ImagesUsed, ProviderKind, ProviderStatus
-from imagecopy.copies.queue import Slots
 from imagecopy.flow.observation import Cause, Trouble
 from imagecopy.flow.provider import LoginWorks
 from imagecopy.kube.errors import Conflict, KubeError, Missing, Refused, Unavailable
 from imagecopy.kube.objects import ProviderSnapshot, merge_patch
 from imagecopy.providers.checks import CheckResult, ProviderChecks, Version
 from imagecopy.providers.objects import ProviderKey
-from imagecopy.providers.statuses import COUNT_SECONDS, ProviderStatuses
+from imagecopy.providers.statuses import COUNT_SECONDS, ProviderStatuses, RunningCopies
 from unit.copies.builders import FakeKube, apply_merge_patch
 from unit.flow.builders import PROJECT, T0
 
@@ -128,13 +128,29 @@ class _Providers:
         self.dropped.append(key)
 
 
+class Running(RunningCopies):
+    """Counts copies that start and end."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.on_change: Callable[[str], None] | None = None
+
+    def running(self, project: str) -> int:
+        return self.counts[project]
+
+    def change(self, project: str, by: int = 1) -> None:
+        self.counts[project] += by
+        if self.on_change is not None:
+            self.on_change(project)
+
+
 class Scene:
     """The status of providers between a fake API server and a fake cloud, in virtual time."""
 
     def __init__(self) -> None:
         self.kube = _Kube()
         self.checkup = _Checkup()
-        self.slots = Slots()
+        self.slots = Running()
         self.providers = _Providers(self.checkup)
         self.metrics: list[tuple[str, bool | None]] = []
         self.statuses = self.process()
@@ -448,26 +464,26 @@ async def test_a_status_that_may_not_be_written_is_not_tried_again_and_again(sce
 async def test_running_copies_follow_the_slots_with_few_writes(scene: Scene) -> None:
     await scene.appears()
     scene.clear()
-    for number in range(5):
-        scene.slots.hold(f"uid-{number}", PROJECT)
-        scene.slots.hold(f"other-{number}", "another project")
+    for _ in range(5):
+        scene.slots.change(PROJECT)
+        scene.slots.change("another project")
     await asyncio.sleep(COUNT_SECONDS + 1)
     assert scene.kube.status_of().running_copies == 5
     assert len(scene.kube.provider_writes) == 1
     for _ in range(100):  # one ends and the next begins
-        scene.slots.release("uid-0")
-        scene.slots.hold("uid-0", PROJECT)
+        scene.slots.change(PROJECT, -1)
+        scene.slots.change(PROJECT)
         await asyncio.sleep(1)
     assert len(scene.kube.provider_writes) == 1
     assert scene.checkup.calls == []
 
 
 async def test_running_copies_of_before_a_start_are_mended(scene: Scene) -> None:
-    scene.slots.hold("uid", PROJECT)
+    scene.slots.change(PROJECT)
     await scene.appears()
     assert scene.kube.status_of().running_copies == 1
     await scene.statuses.aclose()
-    scene.slots = Slots()
+    scene.slots = Running()
     scene.process()
     scene.clear()
     scene.see(KEY, None)
@@ -479,7 +495,7 @@ async def test_running_copies_of_before_a_start_are_mended(scene: Scene) -> None
 async def test_running_copies_are_counted_anew_where_somebody_else_wrote(scene: Scene) -> None:
     await scene.appears()
     scene.kube.put(KEY, generation=1)  # a label, which the watch has not brought yet
-    scene.slots.hold("uid", PROJECT)
+    scene.slots.change(PROJECT)
     await asyncio.sleep(2 * COUNT_SECONDS + 1)
     assert scene.kube.status_of().running_copies == 1
 
