@@ -46,8 +46,8 @@ class _Noted(list[str]):
 class _OneProvider:
     """Lends one client, whatever provider is asked for."""
 
-    def __init__(self, client: ims.ImsClient, gate: CallLimiter) -> None:
-        self._access = Access(client, gate, 5)
+    def __init__(self, client: ims.ImsClient, limiter: CallLimiter) -> None:
+        self._access = Access(client, limiter, 5)
 
     @asynccontextmanager
     async def access(self, namespace: str, ref: ProviderRef) -> AsyncIterator[Access]:

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from imagecopy import ims
 from imagecopy.api.imagecopy import ProviderRef
-from imagecopy.cloud.shared_reads import SharedReads, calling
+from imagecopy.cloud.shared_reads import SharedReads
 from imagecopy.flow.project import wrong_project
 from imagecopy.flow.view import View
 from imagecopy.providers.limiter import CallsPaused
@@ -57,11 +57,11 @@ class CloudAccess:
             TurnTooFar: the call would have to wait for its turn for longer than ``longest_turn`` seconds.
         """
         async with self.provider(view) as access:
-            backlog = access.gate.backlog_seconds
+            backlog = access.limiter.backlog_seconds
             if longest_turn is not None and backlog > longest_turn:
                 raise TurnTooFar(backlog)
             try:
-                async with calling(access.gate, copying=copying):
+                async with access.limiter.call(copying=copying):
                     project = await access.client.project_id()
                     if wrong := wrong_project(view, project):
                         raise Unusable(wrong)
@@ -80,17 +80,17 @@ class CloudAccess:
         """
         async with self.provider(view) as access:
             try:
-                access.gate.check(copying=False)
+                access.limiter.check(copying=False)
                 try:
                     project = await access.client.project_id()
                 except ims.ImsError as exc:
-                    access.gate.failed(exc)
+                    access.limiter.failed(exc)
                     raise
                 if not any_project and (wrong := wrong_project(view, project)):
                     raise Unusable(wrong)
                 reads = self._reads.get(access.client)
                 if reads is None:
-                    reads = self._reads[access.client] = SharedReads(access.client, access.gate)
+                    reads = self._reads[access.client] = SharedReads(access.client, access.limiter)
                 yield reads, project
             except CallsPaused as exc:
                 raise Unusable(trouble_of(exc)) from None

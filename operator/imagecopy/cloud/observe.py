@@ -67,7 +67,7 @@ class Observations:
         try:
             async with self._access.provider(view) as access:
                 if copying:
-                    access.gate.check(copying=True)
+                    access.limiter.check(copying=True)
                 project = await access.client.project_id()
                 return wrong_project(view, project) or Project(project, access.max_concurrent_copies)
         except (Unusable, CallsPaused, ims.ImsError) as exc:

@@ -7,8 +7,7 @@ in it has asked, so what it brings is as fresh as a read of one's own.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final, Generic, TypeVar
 
@@ -73,14 +72,14 @@ class Batches(Generic[K, V]):
 
 
 class SharedReads:
-    """The reads of one client that may be shared, behind its gate.
+    """The reads of one client that may be shared. Each goes through its limiter.
 
     Each method may raise :class:`~imagecopy.providers.limiter.CallsPaused`, and any ImsError of the call.
     """
 
-    def __init__(self, client: ims.ImsClient, gate: CallLimiter) -> None:
+    def __init__(self, client: ims.ImsClient, limiter: CallLimiter) -> None:
         self._client = client
-        self._gate = gate
+        self._limiter = limiter
         self._images: Batches[str, ims.Image | ims.ImsError] = Batches(self._read_images)
         self._names: Batches[str, tuple[ims.Image, ...]] = Batches(self._read_names)
         self._private_images = 0
@@ -99,15 +98,17 @@ class SharedReads:
 
     async def all(self, *, status: str | None = None, created_since: datetime | None = None) -> list[ims.Image]:
         """Return all private images that match; each page takes its turn. Not shared."""
-        async with calling(self._gate):
-            return await self._client.list_images(status=status, created_since=created_since, turn=self._gate.turn)
+        async with self._limiter.call():
+            return await self._client.list_images(
+                status=status, created_since=created_since, turn=self._limiter.wait_turn
+            )
 
     async def _read_images(self, ids: frozenset[str]) -> Mapping[str, ims.Image | ims.ImsError]:
         return dict(zip(ids, await asyncio.gather(*map(self._read_image, ids)), strict=True))
 
     async def _read_image(self, image_id: str) -> ims.Image | ims.ImsError:
         try:
-            async with calling(self._gate):
+            async with self._limiter.call():
                 return await self._client.get_image(image_id)
         except ims.ImsError as exc:
             return exc
@@ -125,27 +126,8 @@ class SharedReads:
         return dict(zip(names, await asyncio.gather(*map(self._read_name, names)), strict=True))
 
     async def _read_name(self, name: str) -> tuple[ims.Image, ...]:
-        async with calling(self._gate):
+        async with self._limiter.call():
             return tuple(await self._client.list_images(name=name))
-
-
-@asynccontextmanager
-async def calling(gate: CallLimiter, *, copying: bool = False) -> AsyncIterator[None]:
-    """Make a call within: wait for its turn, and tell the gate how it went.
-
-    Raises:
-        CallsPaused: no call may be made now.
-    """
-    await asyncio.sleep(gate.enter(copying=copying))
-    try:
-        yield
-    except ims.ImsError as exc:
-        gate.failed(exc)
-        raise
-    except BaseException:
-        gate.released()
-        raise
-    gate.worked(copied=copying)
 
 
 def grouped(images: Iterable[ims.Image], names: frozenset[str]) -> dict[str, tuple[ims.Image, ...]]:

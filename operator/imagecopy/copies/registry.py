@@ -54,7 +54,7 @@ class Registry:
         return len(self._records)
 
     def knows(self, uid: str, resource_version: str) -> bool:
-        """Tell whether this very version was seen, and all that follows from it is done: most events echo our writes."""
+        """Tell whether this version was seen and needs nothing more: most events echo our own writes."""
         record = self._records.get(uid)
         if record is None:
             resting = self._resting.get(uid)

@@ -1,6 +1,5 @@
-"""One check of a provider: its login if that is needed, and its quota, behind the same gate as all other calls."""
+"""One check of a provider: its login if that is needed, and its quota, through the same limiter as all other calls."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,17 +54,11 @@ class ProviderChecks:
 
     async def _call(self, found: Inspection) -> Finding:
         try:
-            turn = found.gate.enter(copying=False)
+            async with found.limiter.call():
+                session = await found.client.session()
+                images, note = await _quota(found.client)
         except CallsPaused as exc:
             return trouble_of(exc)
-        await asyncio.sleep(turn)
-        try:
-            session = await found.client.session()
-            images, note = await _quota(found.client)
-        except ims.ImsError as exc:
-            found.gate.failed(exc)
-            raise
-        found.gate.worked()
         return LoginWorks(session.project_id, session.project_name, images, note)
 
 

@@ -71,10 +71,10 @@ class _Lease:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a tick gets of a provider: its client, the gate before it, and how many copies may run at a time."""
+    """What a tick gets of a provider: its client, the limiter of its calls, and how many copies may run at a time."""
 
     client: ims.ImsClient
-    gate: CallLimiter
+    limiter: CallLimiter
     max_concurrent_copies: int
 
 
@@ -91,7 +91,7 @@ class Inspection(Access):
 
 @dataclass(slots=True)
 class _Entry:
-    gate: CallLimiter
+    limiter: CallLimiter
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     provider: Provider | None = None
     lease: _Lease | None = None
@@ -158,7 +158,7 @@ class Providers:
         key = key_of(namespace, ref)
         entry = self._entry(key)
         async with self._lent(key, entry, await self._lease(key, entry, namespace)) as lease:
-            yield Access(lease.client, entry.gate, lease.max_concurrent_copies)
+            yield Access(lease.client, entry.limiter, lease.max_concurrent_copies)
 
     @asynccontextmanager
     async def inspect(self, key: ProviderKey) -> AsyncIterator[Inspection]:
@@ -171,7 +171,7 @@ class Providers:
         async with self._lent(key, entry, await self._lease(key, entry, None)) as lease:
             yield Inspection(
                 lease.client,
-                entry.gate,
+                entry.limiter,
                 lease.max_concurrent_copies,
                 lease.made_from,
                 lease.secret_version,

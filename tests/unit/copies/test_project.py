@@ -1,7 +1,5 @@
 """A copy stays with its project: what is called in the cloud while the provider leads to another one."""
 
-import time
-
 import pytest
 
 from imagecopy.cloud.cloud import Cloud, ImageList, Project
@@ -10,7 +8,6 @@ from imagecopy.flow.deletion import DeletionRequested
 from imagecopy.flow.observation import Cause, PostRejected, PreflightObserved, TagsRefused, TargetsObserved, Trouble
 from imagecopy.flow.steps import PostCopy, SetTags
 from imagecopy.flow.view import Need, View
-from imagecopy.providers.limiter import CallLimiter
 from unit.cloud.test_cloud import FakeClient, Lender
 from unit.copies.builders import Stage
 from unit.flow.builders import ELSEWHERE, PROJECT, TAGS, TARGET, attempt_of, new, source, succeeded_job
@@ -85,14 +82,6 @@ async def test_a_look_says_in_which_project_it_was_made(cloud: Cloud, client: Fa
 async def test_a_list_for_a_sweep_says_whose_images_these_are(cloud: Cloud, client: FakeClient) -> None:
     client.images = []
     assert await cloud.images(DONE) == ImageList(ELSEWHERE, ())
-
-
-async def test_a_call_that_was_not_made_leaves_the_gate_to_the_next(cloud: Cloud, client: FakeClient) -> None:
-    gate = CallLimiter(time.monotonic, 1000.0)
-    gate._failures = 5
-    gate.enter(copying=False)
-    gate.released()
-    gate.enter(copying=False)
 
 
 async def test_a_sweep_leaves_copies_of_another_project_alone(stage: Stage, inventory: Inventory) -> None:

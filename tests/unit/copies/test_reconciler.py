@@ -44,7 +44,13 @@ async def test_a_copy_costs_three_writes_beside_its_progress(stage: Stage) -> No
         await stage.reconcile(5, running(0.05))
     await stage.reconcile(500, succeeded_job())
     assert stage.kube.writes == 3
-    assert [line for line in stage.log if "observe" not in line] == ["write intent", "POST", "write job id", "write end"]
+    done = [line for line in stage.log if "observe" not in line]
+    assert done == [
+        "write intent",
+        "POST",
+        "write job id",
+        "write end",
+    ]
     assert await stage.reconcile(60) is None
     assert stage.log[-1] == "write end", "a finished copy is not looked at"
 

@@ -1,4 +1,4 @@
-"""One check of a provider: what is called, through which gate, and what is found."""
+"""One check of a provider: what is called, through which limiter, and what is found."""
 
 import time
 from collections.abc import AsyncIterator
@@ -42,14 +42,14 @@ class _Client(ims.ImsClient):
 class _Lender:
     def __init__(self) -> None:
         self.client = _Client()
-        self.gate = CallLimiter(time.monotonic, 1000.0)
+        self.limiter = CallLimiter(time.monotonic, 1000.0)
         self.trouble: Trouble | None = None
 
     @asynccontextmanager
     async def inspect(self, key: ProviderKey) -> AsyncIterator[Inspection]:
         if self.trouble:
             raise Unusable(self.trouble)
-        yield Inspection(self.client, self.gate, 5, VERSION, "s/7", ("odd",))
+        yield Inspection(self.client, self.limiter, 5, VERSION, "s/7", ("odd",))
 
 
 @pytest.fixture
@@ -120,8 +120,8 @@ async def test_the_image_service_has_to_answer_too(checkup: ProviderChecks, lend
     assert (await checkup.check(KEY)).finding == Trouble(Cause.TRANSIENT, "broken")
 
 
-async def test_a_check_keeps_to_the_gate_of_the_copies(checkup: ProviderChecks, lender: _Lender) -> None:
-    lender.gate.failed(ims.Throttled("slow down", retry_after=30))
+async def test_a_check_keeps_to_the_limiter_of_the_copies(checkup: ProviderChecks, lender: _Lender) -> None:
+    lender.limiter.failed(ims.Throttled("slow down", retry_after=30))
     found = (await checkup.check(KEY)).finding
     assert isinstance(found, Trouble)
     assert (found.cause, found.message) == (Cause.THROTTLED, "slow down")
@@ -129,11 +129,11 @@ async def test_a_check_keeps_to_the_gate_of_the_copies(checkup: ProviderChecks, 
     assert lender.client.calls == []
 
 
-async def test_what_a_check_meets_closes_the_gate_for_the_copies(checkup: ProviderChecks, lender: _Lender) -> None:
+async def test_what_a_check_meets_pauses_the_calls_of_the_copies(checkup: ProviderChecks, lender: _Lender) -> None:
     lender.client.quota = ims.Throttled("slow down", retry_after=30)
     await checkup.check(KEY)
     with pytest.raises(Exception, match="slow down"):
-        lender.gate.check(copying=False)
+        lender.limiter.check(copying=False)
 
 
 async def test_a_provider_that_can_not_be_used_is_found_without_a_version(

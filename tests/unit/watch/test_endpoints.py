@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
+import imagecopy.metrics  # noqa: F401  (what /metrics shows)
 from controlplane.components import free_ports
 from imagecopy.watch.endpoints import Endpoints, PortTaken
 from imagecopy.watch.liveness import Liveness
