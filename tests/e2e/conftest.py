@@ -10,6 +10,7 @@ import pytest
 from controlplane import ControlPlane, find_binaries, versions
 from e2e.lab import Ports, Site
 from e2e.objects import Api
+from e2e.pod import Box, boxes
 from e2e.together import Running, Selected, is_together, seconds_of
 
 CRDS: Final = Path(__file__).parents[2] / "crds"
@@ -46,6 +47,13 @@ def apply_crds(plane: ControlPlane) -> None:
         plane.kubectl(*established)
 
 
+@pytest.fixture(params=boxes(), ids=str)
+def box(request: pytest.FixtureRequest) -> Box:
+    """How Pods are run: each way that this machine allows, one after the other."""
+    way: Box = request.param
+    return way
+
+
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
     binaries = find_binaries((*versions.CORE, versions.CONTROLLER_MANAGER))
@@ -62,7 +70,7 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def site(request: pytest.FixtureRequest, control_plane: ControlPlane, evidence: Path) -> Iterator[Site]:
-    count = len(Selected(request.session.items).tests)
+    count = len(Selected(request.session.items).cases)
     with contextlib.closing(Api(control_plane)) as api:
         yield Site(api, evidence, Ports(4 + _PORTS_PER_TEST * count))
 
@@ -74,7 +82,7 @@ def running(request: pytest.FixtureRequest, site: Site) -> Iterator[Running]:
     operator = site.operator("shared", {"IMAGECOPY_NAMESPACES": ",".join(selected.shared)}) if selected.shared else None
     if operator:
         operator.wait_ready()
-    tests = Running(site, selected.tests)
+    tests = Running(site, selected.cases)
     yield tests
     tests.close()
     if operator:

@@ -10,7 +10,7 @@ from imagecopy.providers.client_cache import Version
 from imagecopy.providers.limiter import CallsPaused
 from imagecopy.providers.objects import ProviderKey, Unusable
 from imagecopy.providers.registry import Inspection, ProviderRegistry
-from imagecopy.providers.trouble import trouble_of, trouble_of_pause
+from imagecopy.providers.trouble import trouble_of
 
 _ABOUT_THE_QUOTA: Final = (ims.PermissionDenied, ims.NotFound, ims.Refused)
 """Errors that may keep the quota from being read while copies work."""
@@ -45,10 +45,8 @@ class ProviderChecks:
             async with self._registry.inspect(key) as inspection:
                 if inspection.version != unless:
                     finding = await _call(inspection)
-        except Unusable as exc:
-            finding = exc.trouble
-        except ims.ImsError as exc:
-            finding = trouble_of(exc, about_source=False)
+        except (Unusable, ims.ImsError) as exc:
+            finding = trouble_of(exc)
         if inspection is None:
             return CheckResult(finding)
         return CheckResult(finding, inspection.version, inspection.secret_version, inspection.warnings)
@@ -60,7 +58,7 @@ async def _call(inspection: Inspection) -> Finding:
             session = await inspection.client.session()
             images, note = await _quota(inspection.client)
     except CallsPaused as exc:
-        return trouble_of_pause(exc)
+        return trouble_of(exc)
     return LoginWorks(session.project_id, session.project_name, images, note)
 
 

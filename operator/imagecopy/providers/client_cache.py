@@ -142,8 +142,8 @@ class ClientCache:
                     self._on_change()
                 raise type(exc).like(exc, f"{exc.message} (the login is from Secret {cached.secret})") from exc
 
-    def login_worked(self) -> None:
-        """Record that the cloud took the login, so that its next refusal is a change."""
+    def forget_refusal(self) -> None:
+        """Have the next refusal of the login count as a change."""
         self._login_refused = False
 
     def expire_provider(self) -> None:

@@ -66,10 +66,10 @@ class ProviderController:
         await self._schedule.aclose()
         await self._counts.aclose()
 
-    def seen(self, snapshot: ProviderSnapshot, *, is_new: bool) -> None:
+    def seen(self, snapshot: ProviderSnapshot, *, is_listed: bool) -> None:
         """Record a provider as the watch has it.
 
-        ``is_new``: whether it was created just now, and not found by a list at a start or after the watch broke off.
+        ``is_listed``: whether a list found it, at a start or after the watch broke off, so that many come together.
         """
         record = self._registry.record(ProviderKey(snapshot.kind, snapshot.namespace, snapshot.name))
         checks = record.checks
@@ -85,7 +85,7 @@ class ProviderController:
                 self._schedule.ready_already(record)
                 self._counts.changed(snapshot.status.project_id or "")
             else:
-                self._schedule.appeared(record, at_once=is_new)
+                self._schedule.appeared(record, at_once=not is_listed)
 
     def gone(self, key: ProviderKey) -> None:
         """End the record of a provider that was deleted."""

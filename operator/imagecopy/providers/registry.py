@@ -143,7 +143,7 @@ class ProviderRegistry:
                 cached.secret_version,
                 cached.warnings,
             )
-        record.client.login_worked()
+        record.client.forget_refusal()
 
     async def _client(self, record: ProviderRecord, namespace: str | None) -> CachedClient:
         """Return the client of a provider for a namespace that may use it; None: on behalf of no namespace.

@@ -6,6 +6,7 @@ from typing import Final
 from imagecopy import ims
 from imagecopy.flow.observation import Cause, Trouble
 from imagecopy.providers.limiter import CallsPaused
+from imagecopy.providers.objects import Unusable
 
 _CAUSES: Final[tuple[tuple[type[ims.ImsError], Cause], ...]] = (
     (ims.Unreachable, Cause.UNREACHABLE),
@@ -27,12 +28,16 @@ def cause_of(kind: type[ims.ImsError]) -> Cause:
     return next(cause for base, cause in _CAUSES if issubclass(kind, base))
 
 
-def trouble_of(error: ims.ImsError, *, about_source: bool) -> Trouble:
-    """Translate an error of a call. The message keeps the cloud's own words.
+def trouble_of(error: ims.ImsError | CallsPaused | Unusable, *, about_source: bool = False) -> Trouble:
+    """Translate an error. The message keeps the cloud's own words.
 
-    ``about_source``: whether the call was about the source image. Only then does "no such image" mean that the
-    source is missing.
+    ``about_source``: whether the call was about the source image. Only then does "no such image" mean that the source
+    is missing.
     """
+    if isinstance(error, Unusable):
+        return error.trouble
+    if isinstance(error, CallsPaused):
+        return replace(trouble_of(error.why), retry_after=error.seconds)
     cause = cause_of(type(error))
     if not about_source and cause in (Cause.SOURCE_MISSING, Cause.SOURCE_NOT_READY):
         cause = Cause.TRANSIENT
@@ -43,8 +48,3 @@ def trouble_of(error: ims.ImsError, *, about_source: bool) -> Trouble:
         request_id=error.request_id,
         retry_after=error.retry_after,
     )
-
-
-def trouble_of_pause(exc: CallsPaused) -> Trouble:
-    """Translate a pause of calls: the error that began it, and the seconds until it ends."""
-    return replace(trouble_of(exc.why, about_source=False), retry_after=exc.seconds)

@@ -1,6 +1,6 @@
 """What the build of the image drops is not missed: by the programs, and by the logins of a kubeconfig.
 
-That an operator works with the rest is shown in tests/e2e/test_image.py.
+That an operator works with the rest is shown in tests/e2e/install/test_image.py.
 """
 
 import base64

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from unit.ims.auth.doors import POD_IDENTITY, SERVICE_TOKEN, Doors
 from unit.ims.cloud import Cloud
-from unit.ims.doors import POD_IDENTITY, SERVICE_TOKEN, Doors
 
 
 @pytest.fixture

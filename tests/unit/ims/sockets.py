@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from unit.ims.cloud import PROJECT
+from unit.ims.cloud import JOB, PROJECT
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]
@@ -27,11 +27,38 @@ LOGIN = {
         "project": {"id": PROJECT, "name": "eu-de"},
     }
 }
+AHEAD = b"HTTP/1.1 103 Early Hints\r\nLink: " + b"x" * 8000 + b"\r\n\r\n"
+"""What a server may send ahead of its reply, as often as it likes."""
 
 
 def reply(body: bytes, *, status: str = "200 OK", extra: str = "", length: int | None = None) -> bytes:
     size = len(body) if length is None else length
     return f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\n{extra}\r\n".encode() + body
+
+
+async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
+    """Answer a copy with its job, and anything else in the same way."""
+    writer.write(reply(json.dumps({"job_id": JOB, "id": "i"}).encode()))
+
+
+async def plain_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer a TLS handshake as a server without TLS does."""
+    await reader.read(1)
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    await reader.read()
+
+
+def endless(head: bytes, piece: bytes, pause_seconds: float = 0) -> Serve:
+    """Return a server function whose reply begins with ``head`` and repeats ``piece`` without end."""
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
+        writer.write(head)
+        while True:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(pause_seconds)
+
+    return serve
 
 
 class Server:

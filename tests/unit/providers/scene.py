@@ -1,13 +1,13 @@
 """A controller of providers between a fake API server and fake checks, in virtual time."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
 from imagecopy.api.conditions import ConditionStatus, ConditionType, ProviderReason
 from imagecopy.api.provider import ImagesUsed, ProviderKind, ProviderStatus
-from imagecopy.copies.queue import Slots
 from imagecopy.flow.observation import Cause, Trouble
 from imagecopy.flow.provider import Finding, LoginWorks
 from imagecopy.ims import Allowlist
@@ -15,7 +15,7 @@ from imagecopy.kube.errors import Conflict, KubeError, Missing
 from imagecopy.kube.objects import ProviderSnapshot, merge_patch
 from imagecopy.providers.checks import CheckResult, ProviderChecks
 from imagecopy.providers.client_cache import ClientCache, Version
-from imagecopy.providers.controller import ProviderController
+from imagecopy.providers.controller import ProviderController, RunningCopies
 from imagecopy.providers.limiter import CallLimiter
 from imagecopy.providers.objects import ProviderKey
 from imagecopy.providers.record import ProviderRecord
@@ -150,13 +150,29 @@ class FakeRegistry(ProviderRegistry):
         return ProviderRecord(key, CallLimiter(asyncio.get_running_loop().time, 10.0), self.caches[key])
 
 
+class FakeRunningCopies(RunningCopies):
+    """Counts the copies that a test starts and ends."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.on_change: Callable[[str], None] | None = None
+
+    def running(self, project: str) -> int:
+        return self.counts[project]
+
+    def change(self, project: str, by: int = 1) -> None:
+        self.counts[project] += by
+        if self.on_change is not None:
+            self.on_change(project)
+
+
 class Scene:
     """One operator's controller of providers, and all that it works with."""
 
     def __init__(self) -> None:
         self.kube = FakeApiServer()
         self.checks = FakeChecks()
-        self.slots = Slots()
+        self.running = FakeRunningCopies()
         self.metrics: list[tuple[str, bool | None]] = []
         self._controllers: list[ProviderController] = []
         self.controller = self.start()
@@ -166,7 +182,7 @@ class Scene:
         loop = asyncio.get_running_loop()
         self.registry = FakeRegistry(self.kube, self.checks)
         self.controller = ProviderController(
-            self.kube, self.registry, self.slots,
+            self.kube, self.registry, self.running,
             clock=lambda: T0 + timedelta(seconds=loop.time()), monotonic=loop.time,
             namespaces=namespaces, check_seconds=check_seconds, checks=self.checks,
             on_check=lambda kind, namespace, name, ready: self.metrics.append((name, ready)),
@@ -180,14 +196,14 @@ class Scene:
             await controller.aclose()
         self._controllers.clear()
 
-    def see(self, key: ProviderKey = KEY, *, is_new: bool = False) -> None:
+    def see(self, key: ProviderKey = KEY, *, is_listed: bool = False) -> None:
         """The watch brings the provider as it is."""
-        self.controller.seen(ProviderSnapshot.parse(key.kind, self.kube.bodies[key]), is_new=is_new)
+        self.controller.seen(ProviderSnapshot.parse(key.kind, self.kube.bodies[key]), is_listed=is_listed)
 
     async def appears(self, key: ProviderKey = KEY, **how: Any) -> None:
         """Somebody creates the provider; the watch brings it, and then our own write to it."""
         self.kube.put(key, **how)
-        self.see(key, is_new=True)
+        self.see(key, is_listed=False)
         await asyncio.sleep(1)
         self.see(key)
 

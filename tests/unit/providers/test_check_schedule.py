@@ -143,7 +143,7 @@ async def test_a_start_checks_no_ready_provider_and_spreads_the_checks_of_the_ot
     scene.start()
     begin = asyncio.get_running_loop().time()
     for key in scene.kube.bodies:
-        scene.see(key)
+        scene.see(key, is_listed=True)
     await asyncio.sleep(120)
     assert len(scene.checks.calls) == 100
     assert max(scene.checks.calls) - begin > 5
@@ -158,7 +158,7 @@ async def test_after_a_start_the_checks_of_used_providers_are_spread(scene: Scen
     scene.start()
     scene.clear()
     for key in keys:
-        scene.see(key)
+        scene.see(key, is_listed=True)
     for _ in range(300):
         for key in keys:
             scene.use(key)
@@ -245,7 +245,7 @@ async def test_closing_ends_all_checks_and_gives_the_callbacks_back(scene: Scene
     scene.checks.finding = REFUSED
     await scene.appears()
     await scene.controller.aclose()
-    assert (scene.registry.on_use, scene.registry.on_change, scene.slots.on_change) == (None, None, None)
+    assert (scene.registry.on_use, scene.registry.on_change, scene.running.on_change) == (None, None, None)
     scene.clear()
     await asyncio.sleep(600)
     assert scene.checks.made == []

@@ -31,7 +31,7 @@ async def test_a_status_that_somebody_else_wrote_causes_no_write(scene: Scene) -
 async def test_two_operators_make_one_write(scene: Scene) -> None:
     scene.kube.put(KEY)
     for controller in (scene.controller, scene.start()):
-        controller.seen(ProviderSnapshot.parse(KEY.kind, scene.kube.bodies[KEY]), is_new=True)
+        controller.seen(ProviderSnapshot.parse(KEY.kind, scene.kube.bodies[KEY]), is_listed=False)
     await asyncio.sleep(60)
     assert len(scene.checks.calls) == 2
     assert len(scene.kube.provider_writes) == 1
@@ -71,7 +71,7 @@ async def test_a_problem_of_a_secret_is_an_event_once_for_each_version_of_the_se
     assert event["involvedObject"]["kind"] == key.kind.value  # type: ignore[index]
     await scene.stop()
     scene.start()
-    scene.see(key)
+    scene.see(key, is_listed=True)
     await asyncio.sleep(60)
     assert scene.kube.events[-1]["metadata"]["name"] == event["metadata"]["name"], "the API server has it already"  # type: ignore[index]
     scene.checks.version = ("p", 1, "s", "2")

@@ -22,8 +22,8 @@ class _Controller(ProviderController):
     def __init__(self) -> None:
         self.calls: list[object] = []
 
-    def seen(self, snapshot: ProviderSnapshot, *, is_new: bool) -> None:
-        self.calls.append((snapshot.name, is_new))
+    def seen(self, snapshot: ProviderSnapshot, *, is_listed: bool) -> None:
+        self.calls.append((snapshot.name, is_listed))
 
     def gone(self, key: ProviderKey) -> None:
         self.calls.append(key)
@@ -39,9 +39,9 @@ async def _brings(kind: str | None, body: dict[str, Any] = BODY) -> list[object]
     return controller.calls
 
 
-@pytest.mark.parametrize(("kind", "is_new"), [("ADDED", True), ("MODIFIED", False), (None, False)])
-async def test_a_provider_is_seen_and_new_only_if_it_was_created_just_now(kind: str | None, is_new: bool) -> None:
-    assert await _brings(kind) == [("mine", is_new)]
+@pytest.mark.parametrize(("kind", "is_listed"), [("ADDED", False), ("MODIFIED", False), (None, True)])
+async def test_a_provider_is_seen_as_the_watch_brings_it(kind: str | None, is_listed: bool) -> None:
+    assert await _brings(kind) == [("mine", is_listed)]
 
 
 async def test_a_deleted_provider_is_gone() -> None:

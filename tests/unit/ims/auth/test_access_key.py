@@ -19,8 +19,8 @@ from imagecopy.ims import (
     Unreachable,
 )
 from imagecopy.ims.auth.access_key import fresh_key
+from unit.ims.auth.doors import BY_KEY, PROJECTS, Answer, Doors, refused
 from unit.ims.cloud import IMS, PROJECT
-from unit.ims.doors import BY_KEY, PROJECTS, Answer, Doors, refused
 
 BY_ID = replace(BY_KEY, project=ProjectRef(id=PROJECT, name="another"))
 IMAGE = "/v2/images/i"

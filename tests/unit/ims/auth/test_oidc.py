@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from imagecopy.ims import CredentialsInvalid, ImsError, Misconfigured, TryLater
+from unit.ims.auth.doors import ID_TOKENS, SERVICE_TOKEN, Answer, Doors, oidc_of, rewrite
 from unit.ims.cloud import IAM, IMS, login_reply
-from unit.ims.doors import ID_TOKENS, SERVICE_TOKEN, Answer, Doors, oidc_of, rewrite
 
 
 async def test_the_service_accounts_token_is_exchanged_for_one_of_the_project(doors: Doors, token_file: Path) -> None:

@@ -27,7 +27,7 @@ from imagecopy.ims import (
     auth_for,
 )
 from imagecopy.ims.auth.signer import AccessKey
-from unit.ims import official
+from unit.ims.auth import official
 from unit.ims.cloud import IAM, IMS, PASSWORD, PROJECT, Clock
 
 METADATA = "http://169.254.169.254"

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from imagecopy.ims import CredentialsInvalid, ProjectRef
+from unit.ims.auth.doors import BY_KEY, Doors, refused
 from unit.ims.cloud import PROJECT
-from unit.ims.doors import BY_KEY, Doors, refused
 
 BY_ID = replace(BY_KEY, project=ProjectRef(id=PROJECT))
 IMAGE = "/v2/images/i"

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from imagecopy.ims import AgencyCredentials, CredentialsInvalid, ImsError, Misconfigured, TryLater
+from unit.ims.auth.doors import BY_KEY, BY_PASSWORD, KEYS, TOKENS, Answer, Doors, agency_of, refused
 from unit.ims.cloud import PROJECT
-from unit.ims.doors import BY_KEY, BY_PASSWORD, KEYS, TOKENS, Answer, Doors, agency_of, refused
 
 BY_PASSWORD_FIRST, BY_KEY_FIRST = agency_of(BY_PASSWORD), agency_of(BY_KEY)
 both = pytest.mark.parametrize(

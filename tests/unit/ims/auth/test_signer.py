@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from imagecopy.ims import AccessKeyCredentials, Allowlist, CopyRequest, ImsClient, ProjectRef, Wire, auth_for
 from imagecopy.ims.auth.signer import AccessKey, canonical_request, sign
-from unit.ims import official
+from unit.ims.auth import official
 from unit.ims.cloud import PROJECT, SOURCE
 
 GUIDE = AccessKey(access_key_id="QTWAOYTTINDUT2QVKYUC", secret_access_key="MFyfvK41ba2giqM7Uio6PznpdUKGpownRZlmVmHc")

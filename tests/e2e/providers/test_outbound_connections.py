@@ -15,7 +15,7 @@ from e2e.lab import Lab
 from e2e.processes import HOST
 from e2e.together import together_with_own_operator
 
-_NAMES: Final = Path(__file__).with_name("names")
+_NAMES: Final = Path(__file__).parents[1] / "names"
 _CLOUD: Final = "ims.eu-de.cloud.test"
 _PASSWORD: Final = "proxy-Pa55word"
 

@@ -19,7 +19,7 @@ from imagecopy.ims import (
     Wire,
 )
 from imagecopy.ims.auth.ambient import NodeAgencySource, PodIdentitySource
-from unit.ims.doors import (
+from unit.ims.auth.doors import (
     BY_NODE,
     BY_POD,
     METADATA_KEY,

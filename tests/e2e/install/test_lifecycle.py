@@ -8,6 +8,7 @@ from typing import Any
 from e2e.helm import RELEASE, Helm
 from e2e.lab import Lab
 from e2e.node import Node
+from e2e.pod import Box
 from e2e.processes import HOST, wait_for
 from e2e.together import together_with_own_operator
 
@@ -16,7 +17,7 @@ _GAP_SECONDS = 30
 
 
 @contextmanager
-def _installed(lab: Lab) -> Iterator[tuple[Helm, dict[str, Any]]]:
+def _installed(lab: Lab, box: Box) -> Iterator[tuple[Helm, dict[str, Any]]]:
     """Install the chart for the lab's namespace, and connect it to the lab's cloud."""
     values = {
         "crds": {"install": False},
@@ -27,7 +28,7 @@ def _installed(lab: Lab) -> Iterator[tuple[Helm, dict[str, Any]]]:
     }
     folder = lab.site.folder / lab.namespace
     helm = Helm(lab.api.plane, lab.namespace, folder)
-    with Node(lab.api, lab.namespace, folder):
+    with Node(lab.api, lab.namespace, folder, box):
         helm.install(values)
         lab.connect()
         yield helm, values
@@ -39,9 +40,9 @@ def _pods(lab: Lab) -> set[str]:
 
 
 @together_with_own_operator
-def test_upgrade_with_copies_running_doubles_none_and_goes_on_looking(lab: Lab) -> None:
+def test_upgrade_with_copies_running_doubles_none_and_goes_on_looking(lab: Lab, box: Box) -> None:
     lab.cloud.knobs(copy_seconds=25)
-    with _installed(lab) as (helm, values):
+    with _installed(lab, box) as (helm, values):
         copies = [lab.copy(f"golden-{number}") for number in range(3)]
         for copy in copies:
             copy.until(lambda seen: seen.status.get("jobID"), "a job")
@@ -59,8 +60,8 @@ def test_upgrade_with_copies_running_doubles_none_and_goes_on_looking(lab: Lab) 
 
 
 @together_with_own_operator
-def test_installed_anew_it_takes_up_what_runs_and_adopts_what_is_there(lab: Lab) -> None:
-    with _installed(lab) as (helm, values):
+def test_installed_anew_it_takes_up_what_runs_and_adopts_what_is_there(lab: Lab, box: Box) -> None:
+    with _installed(lab, box) as (helm, values):
         done = lab.copy("done")
         done.until_at_rest("Succeeded")
         image = done.get().status["imageID"]

@@ -1,43 +1,20 @@
 """Servers that can't be trusted, on real sockets: what is told, by field and what to do; nothing is ever sent."""
 
 import asyncio
-import json
 import ssl
 
 import pytest
 
-from imagecopy.ims import (
-    Allowlist,
-    CopyRequest,
-    ImsClient,
-    ImsError,
-    Misconfigured,
-    PasswordTokenAuth,
-    TryLater,
-    Unreachable,
-    Wire,
-    ssl_context,
-)
-from imagecopy.ims.resolver import Resolver
-from unit.ims.cloud import JOB, credentials
-from unit.ims.sockets import listening, own_certificate, reply, serving
-
-HOST = "ims.eu-de.cloud.test"
-
-
-async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
-    writer.write(reply(json.dumps({"job_id": JOB, "id": "i"}).encode()))
+from imagecopy.ims import ImsError, Misconfigured, TryLater, Unreachable, ssl_context
+from unit.ims.sockets import accept, listening, own_certificate, plain_http, reply, serving
+from unit.ims.transport.clients import HOST, REQUEST, client_of, wire_to
 
 
 async def refusal(port: int, *, scheme: str = "https", context: ssl.SSLContext | None = None) -> ImsError:
     """Return what a copy at this port ends with."""
-    endpoint = f"{scheme}://{HOST}:{port}"
-    wire = Wire(
-        allowlist=Allowlist.parse(f"{HOST}:{port}"), resolver=Resolver(lambda _: ["127.0.0.1"]), context=context
-    )
-    async with ImsClient(PasswordTokenAuth(endpoint, credentials(), wire), wire, ims_endpoint=endpoint) as client:
+    async with client_of(wire_to(port, context), port, scheme) as client:
         with pytest.raises(ImsError) as caught:
-            await client.copy_image("i", CopyRequest(name="n"))
+            await client.copy_image("i", REQUEST)
     return caught.value
 
 
@@ -79,12 +56,7 @@ async def test_a_certificate_for_another_name_points_to_the_endpoint() -> None:
 
 
 async def test_https_where_there_is_plain_http_only_points_to_port_and_scheme() -> None:
-    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        await reader.read()
-
-    async with listening(plain) as port:
+    async with listening(plain_http) as port:
         error = await refusal(port)
     assert type(error) is Unreachable
     assert f"{HOST} does not speak TLS at this port: correct the port in the provider's spec.endpoints" in error.message

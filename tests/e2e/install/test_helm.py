@@ -8,6 +8,7 @@ import httpx
 from e2e.helm import RELEASE, Helm
 from e2e.lab import Lab
 from e2e.node import Node
+from e2e.pod import Box
 from e2e.processes import HOST, wait_for
 from e2e.together import together_with_own_operator
 
@@ -39,12 +40,12 @@ def _may(lab: Lab, verb: str, resource: str, namespace: str) -> bool:
 
 
 @together_with_own_operator
-def test_operator_installed_for_one_namespace_makes_a_copy_and_may_do_nothing_else(lab: Lab) -> None:
+def test_operator_installed_for_one_namespace_makes_a_copy_and_may_do_nothing_else(lab: Lab, box: Box) -> None:
     lab.kubectl("label", "namespace", lab.namespace, "pod-security.kubernetes.io/enforce=restricted")
     helm = Helm(lab.api.plane, lab.namespace, lab.site.folder / lab.namespace)
     values = _values(lab, watchNamespaces=[lab.namespace])
     with ExitStack() as stack:
-        node = stack.enter_context(Node(lab.api, lab.namespace, lab.site.folder / lab.namespace))
+        node = stack.enter_context(Node(lab.api, lab.namespace, lab.site.folder / lab.namespace, box))
         helm.install(values)
         lab.secret(lab.cloud.login())
         lab.cluster_provider(lab.namespace)

@@ -1,7 +1,6 @@
 """Against real sockets: what httpx raises when a connection goes wrong, and what we make of it."""
 
 import asyncio
-import json
 import logging
 import ssl
 import time
@@ -10,7 +9,6 @@ import pytest
 
 from imagecopy.ims import (
     Allowlist,
-    CopyRequest,
     ImsClient,
     Misconfigured,
     OutcomeUnknown,
@@ -22,22 +20,20 @@ from imagecopy.ims import (
     ssl_context,
 )
 from unit.ims.cloud import JOB, credentials
-from unit.ims.sockets import Serve, listening, own_certificate, reply, serving
+from unit.ims.sockets import Serve, accept, endless, listening, own_certificate, plain_http, reply, serving
+from unit.ims.transport import clients
+from unit.ims.transport.clients import REQUEST
 
-REQUEST = CopyRequest(name="n")
+_FLOOD = endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+_DRIP = endless(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b" ", 0.01)
 
 
 def client_of(
     port: int, *, scheme: str = "http", context: ssl.SSLContext | None = None, limits: Timeouts | None = None
 ) -> ImsClient:
-    endpoint = f"{scheme}://127.0.0.1:{port}"
     allowlist = Allowlist.parse(f"127.0.0.1:{port}")
     wire = Wire(allowlist=allowlist, timeouts=limits or Timeouts(), context=context)
-    return ImsClient(PasswordTokenAuth(endpoint, credentials(), wire), wire, ims_endpoint=endpoint)
-
-
-async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
-    writer.write(reply(json.dumps({"job_id": JOB, "id": "i"}).encode()))
+    return clients.client_of(wire, port, scheme, "127.0.0.1")
 
 
 async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
@@ -64,26 +60,13 @@ async def babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: byte
     writer.write(b"SSH-2.0-OpenSSH\r\n\r\n")
 
 
-async def flood(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    while True:
-        writer.write(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
-        await writer.drain()
-
-
 async def hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter, __: bytes) -> None:
     await reader.read()
 
 
-async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-    while True:
-        writer.write(b" ")
-        await writer.drain()
-        await asyncio.sleep(0.01)
-
-
-@pytest.mark.parametrize("serve", [reset, close, truncate, truncate_unannounced, babble, flood])
+@pytest.mark.parametrize(
+    "serve", [reset, close, truncate, truncate_unannounced, babble, pytest.param(_FLOOD, id="flood")]
+)
 async def test_a_copy_whose_reply_did_not_come_whole_is_unknown_and_not_sent_again(serve: Serve) -> None:
     async with serving(serve) as server, client_of(server.port) as client:
         with pytest.raises(OutcomeUnknown):
@@ -93,7 +76,7 @@ async def test_a_copy_whose_reply_did_not_come_whole_is_unknown_and_not_sent_aga
 
 @pytest.mark.parametrize(
     ("serve", "timeouts"),
-    [(hang, Timeouts(read_seconds=0.05)), (hang, Timeouts(call_seconds=0.05)), (drip, Timeouts(call_seconds=0.1))],
+    [(hang, Timeouts(read_seconds=0.05)), (hang, Timeouts(call_seconds=0.05)), (_DRIP, Timeouts(call_seconds=0.1))],
 )
 async def test_a_copy_without_a_reply_in_time_is_unknown(serve: Serve, timeouts: Timeouts) -> None:
     async with serving(serve) as server, client_of(server.port, limits=timeouts) as client:
@@ -121,12 +104,7 @@ async def test_a_copy_refused_a_connection_after_the_login_was_not_sent() -> Non
 
 
 async def test_tls_with_a_server_that_has_none_is_unreachable() -> None:
-    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        await reader.read()
-
-    async with listening(plain) as port, client_of(port, scheme="https") as client:
+    async with listening(plain_http) as port, client_of(port, scheme="https") as client:
         with pytest.raises(Unreachable, match="SSL"):
             await client.copy_image("i", REQUEST)
 

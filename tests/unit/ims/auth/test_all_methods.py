@@ -21,8 +21,7 @@ from imagecopy.ims import (
     SurelyNotDone,
     auth_for,
 )
-from unit.ims.cloud import PASSWORD, PROJECT, SOURCE
-from unit.ims.doors import (
+from unit.ims.auth.doors import (
     BY_KEY,
     BY_NODE,
     BY_PASSWORD,
@@ -39,6 +38,7 @@ from unit.ims.doors import (
     oidc_of,
     refused,
 )
+from unit.ims.cloud import PASSWORD, PROJECT, SOURCE
 
 POD_KEY = "/v1/credentials"
 

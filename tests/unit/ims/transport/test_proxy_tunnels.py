@@ -1,11 +1,9 @@
-"""The way of a request over real sockets: to the judged address under the host's own name, or through a proxy."""
+"""Requests through a proxy over real sockets: which tunnels are made, what the proxy learns, and how it can fail."""
 
 import asyncio
 import base64
 import contextlib
-import json
 import logging
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,49 +13,24 @@ import httpx
 import pytest
 
 from imagecopy.ims import (
-    Allowlist,
-    CopyRequest,
     EndpointNotAllowed,
-    ImsClient,
     Misconfigured,
     OutcomeUnknown,
-    PasswordTokenAuth,
     Proxies,
     Timeouts,
-    TryLater,
     Unreachable,
-    Wire,
     ssl_context,
 )
 from imagecopy.ims.resolver import Resolver
-from unit.ims.cloud import JOB, credentials
-from unit.ims.sockets import Serve, listening, own_certificate, reply, serving
+from unit.ims.cloud import JOB
+from unit.ims.sockets import AHEAD, accept, listening, own_certificate, reply, serving
+from unit.ims.transport.clients import HOST, REQUEST, client_of, wire_to
 
-HOST = "ims.eu-de.cloud.test"
 LOGIN = "proxy-user:proxy-s3cret"
-REQUEST = CopyRequest(name="n")
-AHEAD = b"HTTP/1.1 103 Early Hints\r\nLink: " + b"x" * 8000 + b"\r\n\r\n"
-"""What a server may send ahead of its reply, as often as it likes."""
-
-
-async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
-    writer.write(reply(json.dumps({"job_id": JOB, "id": "i"}).encode()))
 
 
 def nobody(host: str) -> list[str]:
     raise AssertionError(f"{host} was looked up")
-
-
-def wire_to(port: int, context: ssl.SSLContext | None = None, **options: object) -> Wire:
-    wire = Wire(
-        allowlist=Allowlist.parse(f"{HOST}:{port}"), resolver=Resolver(lambda _: ["127.0.0.1"]), context=context
-    )
-    return replace(wire, **options)  # type: ignore[arg-type]
-
-
-def client_of(wire: Wire, port: int, scheme: str = "https", host: str = HOST) -> ImsClient:
-    endpoint = f"{scheme}://{host}:{port}"
-    return ImsClient(PasswordTokenAuth(endpoint, credentials(), wire), wire, ims_endpoint=endpoint)
 
 
 class Proxy:
@@ -111,58 +84,6 @@ async def proxying(login: str | None = None, refusal: bytes | None = None) -> As
 def through(port: int, login: str = "", no_proxy: str = "") -> Proxies:
     url = f"http://{login + '@' if login else ''}127.0.0.1:{port}"
     return Proxies.from_environment({"HTTPS_PROXY": url, "HTTP_PROXY": url, "NO_PROXY": no_proxy})
-
-
-async def test_the_name_stays_for_tls_and_for_the_host_header() -> None:
-    names: list[str | None] = []
-    server_side, bundle = own_certificate(names=(HOST,))
-    server_side.sni_callback = lambda _, name, __: names.append(name)
-    async with serving(accept, server_side) as server:
-        async with client_of(wire_to(server.port, ssl_context(bundle)), server.port) as client:
-            assert (await client.copy_image("i", REQUEST)).job_id == JOB
-        assert f"host: {HOST}:{server.port}".encode() in server.requests[0].lower()
-    assert names
-    assert set(names) == {HOST}
-
-
-async def test_every_connection_is_judged_those_for_login_and_copy_too() -> None:
-    answers = ["127.0.0.1", "127.0.0.1"]
-    async with serving(accept) as server:
-        wire = wire_to(server.port, resolver=Resolver(lambda _: [answers.pop(0)]))
-        async with client_of(wire, server.port, "http") as client:
-            await client.copy_image("i", REQUEST)
-    assert answers == []
-
-
-async def test_a_host_that_resolves_to_loopback_is_refused_and_hears_nothing() -> None:
-    touched = asyncio.Event()
-
-    async def touch(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
-        touched.set()
-
-    async with listening(touch) as port:
-        wire = wire_to(port, allowlist=Allowlist.parse(f"*.cloud.test:{port}"))
-        async with client_of(wire, port) as client:
-            with pytest.raises(EndpointNotAllowed, match=rf"{HOST} resolves to 127\.0\.0\.1, which is a loopback"):
-                await client.copy_image("i", REQUEST)
-    assert not touched.is_set()
-
-
-async def test_httpx_sends_over_the_pool_that_is_guarded() -> None:
-    """Fails when an upgrade of httpx or httpcore takes the guard out of the way."""
-    wire = wire_to(443, allowlist=Allowlist.parse("*.cloud.test"))
-    async with wire.client() as http, wire.one_shot_client() as one_shot:
-        for client in (http, one_shot):
-            with pytest.raises(EndpointNotAllowed):
-                await client.get(f"https://{HOST}/")
-
-
-def test_the_environment_has_no_say_in_how_a_client_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
-    http = wire_to(443).client()
-    assert not http.trust_env
-    assert http._mounts == {}
 
 
 async def test_a_proxy_makes_the_tunnel_and_resolves_the_name() -> None:
@@ -314,74 +235,3 @@ async def test_what_is_told_of_a_proxy_rests_on_events_that_httpcore_still_has()
     started = [event.removesuffix(".started") for event in events if event.endswith(".started")]
     wanted = ["connect_tcp", "send_request_headers", "start_tls", "send_request_headers"]
     assert [event for event in started if event in wanted] == wanted
-
-
-async def endless_ahead(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
-    while True:
-        writer.write(AHEAD)
-        await writer.drain()
-
-
-async def huge_header(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
-    while True:
-        writer.write(b"x" * 65536)
-        await writer.drain()
-
-
-async def many_headers(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\n")
-    while True:
-        writer.write(b"X-Many: x\r\n" * 1000)
-        await writer.drain()
-
-
-async def endless_trailers(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
-    while True:
-        writer.write(b"X-Many: x\r\n" * 1000)
-        await writer.drain()
-
-
-async def mere_chunks(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    while True:
-        writer.write((b"1;" + b"x" * 8000 + b"\r\n \r\n") * 8)
-        await writer.drain()
-
-
-async def crumbs(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    while True:
-        writer.write(b"1\r\n \r\n" * 1000)
-        await writer.drain()
-
-
-async def slow_head(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    while True:
-        writer.write(b"x")
-        await writer.drain()
-        await asyncio.sleep(0.01)
-
-
-@pytest.mark.parametrize(
-    "serve", [endless_ahead, huge_header, many_headers, endless_trailers, mere_chunks, crumbs, slow_head]
-)
-async def test_a_reply_without_an_end_is_given_up(serve: Serve) -> None:
-    seconds = 0.2 if serve is slow_head else 60.0
-    async with serving(serve) as server:
-        wire = wire_to(server.port, timeouts=Timeouts(call_seconds=seconds))
-        async with client_of(wire, server.port, "http") as client:
-            with pytest.raises(OutcomeUnknown) as caught:
-                await client.copy_image("i", REQUEST)
-    assert ("no whole reply within" in str(caught.value)) == (serve is slow_head)
-
-
-async def test_a_login_without_an_end_is_given_up_and_leaves_no_doubt() -> None:
-    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await endless_ahead(reader, writer, b"")
-
-    async with listening(flood) as port, client_of(wire_to(port), port, "http") as client:
-        with pytest.raises(TryLater, match="heads included"):
-            await client.copy_image("i", REQUEST)
