@@ -1,10 +1,10 @@
-"""When each provider is checked.
+"""The schedule of checks of providers. A provider is checked:
 
-- Its spec is new or changed: at once. After a start of the operator these checks are spread over up to a minute.
-- A copy got another client of it, or found that it can't be used or its login is refused: at once.
-- It does not work: again and again, at growing intervals of seconds. Each check reads provider and Secret. It calls the
-  cloud only if one of them changed, or the pause after the last refused or failed call is over.
-- A copy uses it, and the last check is some minutes old: at once.
+- at once when its spec is new or changed. Checks of providers that a list brought are spread over up to a minute.
+- at once when a use by a copy replaced its client, made it unusable, or ended with a refused login.
+- at growing intervals of 5 to 60 s while it does not work. Each of these checks reads provider and Secret. It calls the
+  cloud only if one of them has changed, or the pause after the last call is over.
+- at once when a copy uses it and its last check is too old (IMAGECOPY_PROVIDER_CHECK_SECONDS).
 
 A provider that works and is not used is not checked, and costs nothing.
 """
@@ -18,7 +18,7 @@ from typing import Final, Protocol
 import structlog
 
 from imagecopy.api.provider import ProviderKind
-from imagecopy.flow import provider as telling
+from imagecopy.flow import provider as provider_status
 from imagecopy.flow.provider import LoginWorks
 from imagecopy.providers.checks import CheckResult, ProviderChecks
 from imagecopy.providers.objects import ProviderKey
@@ -91,16 +91,16 @@ class CheckSchedule:
         return checks.snapshot is not None and checks.snapshot.secret_namespace in self._namespaces
 
     def appeared(self, record: ProviderRecord, *, at_once: bool) -> None:
-        """Check a provider that was not known before, or that no check has found ready yet."""
+        """Check a provider that is new to this process and not ready."""
         providers = len(self._registry.records)
         spread = 0.0 if at_once else min(SPREAD_SECONDS, SPREAD_PER_PROVIDER_SECONDS * providers)
         self._check_within(record, random.uniform(0, spread))  # noqa: S311
 
     def ready_already(self, record: ProviderRecord) -> None:
-        """Take over the result of an earlier process, which found the provider ready.
+        """Take over the status of a provider that is new to this process but ready.
 
-        The next check is due as if the last one had been at some time within the interval of checks: those of many
-        providers are spread out.
+        Its last check counts as made at a random time within the interval of checks, so that the next checks of many
+        providers do not come together.
         """
         record.checks.checked_at = self._monotonic() - random.uniform(0, self._check_seconds)  # noqa: S311
         self._report(record, ready=True)
@@ -128,9 +128,8 @@ class CheckSchedule:
             self._check_within(record)
 
     def gone(self, record: ProviderRecord) -> None:
-        """End the checks of a provider that was deleted."""
+        """Report to the metrics that a provider was deleted. Its checks end with its record."""
         self._report(record, ready=None)
-        record.cancel_checks()
 
     def _is_due(self, checks: CheckState, now: float) -> bool:
         if checks.checked_at is None or checks.broken_since is not None:
@@ -188,20 +187,20 @@ class CheckSchedule:
                 self.spec_changed(record)
             elif written is Written.GONE:
                 self._report(record, ready=None)
-                record.checks = CheckState()  # its client is kept: a copy that uses it learns what is missing
-        pause = None if checks.broken_since is None else telling.pause(now - checks.broken_since)
+                record.checks = CheckState()  # not the client, which remembers what was reported as missing
+        pause = None if checks.broken_since is None else provider_status.pause(now - checks.broken_since)
         return min(pause or _STORE_PAUSE_SECONDS, _STORE_PAUSE_SECONDS) if checks.unsaved else pause
 
     def _keep(self, record: ProviderRecord, checks: CheckState, result: CheckResult, now: float) -> None:
-        """Keep what a check found. It found nothing where neither provider nor Secret changed."""
+        """Keep the finding of a check."""
         if result.finding is None:
-            return
+            return  # nothing had changed, so the cloud was not called
         if isinstance(result.finding, LoginWorks):
             checks.broken_since = None
         else:
             checks.failed_before = checks.broken_since is not None
             checks.broken_since = now if checks.broken_since is None else checks.broken_since
-            checks.call_at = now + telling.call_pause(result.finding, now - checks.broken_since)
+            checks.call_at = now + provider_status.call_pause(result.finding, now - checks.broken_since)
         checks.finding, checks.version, checks.checked_at = result.finding, result.version, now
         checks.unsaved = True
         self._report(record, ready=checks.broken_since is None)
@@ -213,6 +212,6 @@ class CheckSchedule:
 
 
 def _bind_log_fields(key: ProviderKey) -> None:
-    """Have the log lines of this task carry the provider, and not the copy whose reconcile began the task."""
+    """Bind the provider to the log lines of this task, instead of the copy whose reconcile began the task."""
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(provider=str(key))

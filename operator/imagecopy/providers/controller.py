@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
-from imagecopy.flow import provider as telling
+from imagecopy.flow import provider as provider_status
 from imagecopy.kube.client import KubeClient
 from imagecopy.kube.objects import ProviderSnapshot
 from imagecopy.providers.check_schedule import CheckSchedule, OnCheck
@@ -81,7 +81,7 @@ class ProviderController:
             if (before.uid, before.generation) != (snapshot.uid, snapshot.generation):
                 self._schedule.spec_changed(record)
         elif checks.task is None and checks.checked_at is None:
-            if telling.is_ready(snapshot.status, snapshot.generation):
+            if provider_status.is_ready(snapshot.status, snapshot.generation):
                 self._schedule.ready_already(record)
                 self._counts.changed(snapshot.status.project_id or "")
             else:

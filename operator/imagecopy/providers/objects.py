@@ -68,8 +68,8 @@ async def read_provider(kube: KubeClient, key: ProviderKey) -> Provider:
         raise Unusable(
             Trouble(
                 Cause.PROVIDER_MISSING,
-                f"{named} does not exist: create it, and the copy goes on by itself; or create a new ImageCopy whose "
-                f"spec.providerRef names another one (kubectl get {PLURALS[kind]})",
+                f"{named} does not exist: create it, and the operator goes on by itself; or create a new ImageCopy "
+                f"whose spec.providerRef names another one (kubectl get {PLURALS[kind]})",
             )
         ) from None
     except Refused as exc:

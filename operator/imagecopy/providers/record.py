@@ -26,9 +26,9 @@ class CheckState:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     """Set to have the task make its next check at once."""
     checking: bool = False
-    """Whether a check is being made at the moment."""
+    """Whether a check is in progress."""
     changed_meanwhile: bool = False
-    """Whether the state of the client changed while the check was being made."""
+    """Whether the state of the client changed during the check in progress."""
 
     checked_at: float | None = None
     finding: Finding | None = None

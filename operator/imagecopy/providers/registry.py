@@ -40,7 +40,7 @@ class Inspection(Access):
 class ProviderRegistry:
     """Owns the record of each provider, and lends its client.
 
-    A record is made when a copy first uses the provider or the watch first brings it, and ends with :meth:`gone`.
+    A record begins when a copy first names the provider, or the watch first brings it. It ends with :meth:`gone`.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class ProviderRegistry:
         self._records: dict[ProviderKey, ProviderRecord] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self.on_use: Callable[[ProviderRecord], None] | None = None
-        """Called when a copy that is allowed to uses a provider. Called often: it has to be quick."""
+        """Called when a copy uses a provider that its namespace may use. Called often: it must return at once."""
         self.on_change: Callable[[ProviderRecord], None] | None = None
-        """Called when the state of a provider's client changed, see :class:`ClientCache`. It has to be quick."""
+        """Called when the state of a provider's client changed (see :class:`ClientCache`). It must return at once."""
 
     async def aclose(self) -> None:
         """Close all clients."""
@@ -146,9 +146,9 @@ class ProviderRegistry:
         record.client.forget_refusal()
 
     async def _client(self, record: ProviderRecord, namespace: str | None) -> CachedClient:
-        """Return the client of a provider for a namespace that may use it; None: on behalf of no namespace.
+        """Return the client of a provider, after checking that copies of ``namespace`` may use it; None: no check.
 
-        Whether the namespace may use the provider is decided before the Secret is read.
+        The check comes before the Secret is read.
 
         Raises:
             Unusable: as for :meth:`access`.

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from imagecopy.api.provider import ProviderStatus
-from imagecopy.flow import provider as telling
+from imagecopy.flow import provider as provider_status
 from imagecopy.flow.provider import Finding
 from imagecopy.flow.steps import Event, EventType
 from imagecopy.kube import events
@@ -57,7 +57,7 @@ class StatusWriter:
                 snapshot = checks.snapshot if checks.is_watched else None
                 if snapshot is None:
                     snapshot = await self.read(key, checks)
-                status = telling.tell(
+                status = provider_status.tell(
                     snapshot.status, snapshot.generation, finding, self._clock(), again=checks.failed_before
                 )
                 try:
@@ -98,7 +98,7 @@ class StatusWriter:
             KubeError: see :mod:`imagecopy.kube.errors`.
             Unreadable: the reply does not fit our model.
         """
-        status = telling.counted(status, self._running(status.project_id or ""))
+        status = provider_status.counted(status, self._running(status.project_id or ""))
         if status != before.status:
             checks.snapshot = await self._kube.write_provider_status(before, status)
 
