@@ -22,8 +22,8 @@ from chaos.waiting import NotInTime
 from controlplane import ControlPlane, find_binaries
 from controlplane.components import free_ports
 from controlplane.process import Process
-from e2e.conftest import apply_crds
-from e2e.processes import HOST, Operator
+from support.cluster import install_crds
+from support.processes import HOST, Operator
 
 GROUP: Final = "/apis/imagecopy.io/v1alpha1"
 VERSION: Final = "imagecopy.io/v1alpha1"
@@ -83,7 +83,7 @@ class Yard:
     async def open(cls, **knobs: object) -> AsyncIterator["Yard"]:
         """Set all up but the operator; ``knobs`` are the simulator's. Nothing is left at the end."""
         with tempfile.TemporaryDirectory(prefix="imagecopy-bench-") as folder, ControlPlane(find_binaries()) as plane:
-            await asyncio.to_thread(apply_crds, plane)
+            await asyncio.to_thread(install_crds, plane)
             yard = cls(plane, Path(folder))
             try:
                 await yard._start(knobs)
