@@ -1,4 +1,4 @@
-"""`python -m bench`: measure, and append a JSON line per result to build/bench/<scenario>.jsonl."""
+"""`python -m bench`: run scenarios, and append each result as a JSON line to build/bench/<scenario>.jsonl."""
 
 import argparse
 import asyncio
@@ -6,31 +6,34 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.probe import reference_seconds
 from bench.result import write
-from bench.scenarios import ALL, Sizes
+from bench.scenarios import ALL
+from bench.sizes import Sizes
+from bench.usage import reference_seconds
 
 _OUTPUT = Path("build/bench")
 
 
 def main() -> int:
-    """Run the scenarios that the command line names, all by default."""
+    """Run the scenarios named on the command line, or all."""
     parser = argparse.ArgumentParser(prog="bench", description="Measure the operator; see docs/performance.md.")
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"of {', '.join(ALL)}; default: all")
-    parser.add_argument("--quick", action="store_true", help="small sizes, under three minutes")
-    parser.add_argument("--output", type=Path, help="folder of the results [build/bench, or build/bench/quick]")
-    parser.add_argument("--sizes", help="sizes of bursts and in-flight in place of the usual, comma-separated")
-    asked = parser.parse_args()
-    unknown = set(asked.scenarios) - set(ALL)
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"one of {', '.join(ALL)} (default: all)")
+    parser.add_argument("--quick", action="store_true", help="small sizes; all scenarios take under three minutes")
+    parser.add_argument(
+        "--output", type=Path, help="folder of the results (default: build/bench, with --quick build/bench/quick)"
+    )
+    parser.add_argument("--sizes", help="numbers of objects of bursts and in-flight, comma-separated")
+    arguments = parser.parse_args()
+    unknown = set(arguments.scenarios) - set(ALL)
     if unknown:
-        parser.error(f"there is no scenario {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
-    sizes = Sizes(quick=asked.quick)
-    if asked.sizes:
-        sizes.bursts = sizes.in_flight = tuple(int(size) for size in asked.sizes.split(","))
+        parser.error(f"unknown scenario {', '.join(sorted(unknown))}: choose from {', '.join(ALL)}")
+    sizes = Sizes(quick=arguments.quick)
+    if arguments.sizes:
+        sizes.bursts = sizes.in_flight = tuple(int(size) for size in arguments.sizes.split(","))
         sizes.waiting = sizes.bursts[-1]
-    output = asked.output or (_OUTPUT / "quick" if asked.quick else _OUTPUT)
+    output = arguments.output or (_OUTPUT / "quick" if arguments.quick else _OUTPUT)
     try:
-        asyncio.run(_run(asked.scenarios or list(ALL), sizes, output))
+        asyncio.run(_run(arguments.scenarios or list(ALL), sizes, output))
     except KeyboardInterrupt:
         return 130
     return 0

@@ -1,7 +1,7 @@
-"""`python -m bench.chart`: draw the results of the benchmark against those of a peer.
+"""`python -m bench.chart`: draw the results of the benchmark beside those of a peer.
 
-Here the lines are read and it is chosen what to show, which needs no plotting library. `bench.drawing` makes the
-picture and is imported only when all is chosen.
+This module reads the results and chooses what to show, which needs no plotting library. `bench.drawing` draws the
+picture; it is imported only after that.
 """
 
 import argparse
@@ -15,17 +15,17 @@ from typing import Annotated, Final
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from bench import peer
-from bench.picture import Line, Panel, Point, Whose
+from bench.picture import Line, Panel, Point, Product
 
 BURST: Final = "burst"
 STEADY: Final = "steady"
 
 
 class Unusable(Exception):
-    """The results can't be drawn; the message says which and why."""
+    """The results can't be drawn. The message says which and why."""
 
 
-# What a line of a result file says, as far as it is drawn. A field that a scenario doesn't measure is absent or null.
+# The fields of a result that are drawn. A field that a scenario doesn't measure is absent or null.
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -35,7 +35,7 @@ class _Part(BaseModel):
 
 
 class Quantiles(_Part):
-    """How a duration is spread, in seconds."""
+    """Quantiles of a duration, in seconds."""
 
     p50: Amount | None = None
     p95: Amount | None = None
@@ -46,26 +46,26 @@ def _null_as_empty(value: object) -> object:
 
 
 class Operator(_Part):
-    """What the operator's process used."""
+    """Resources that the operator's process used."""
 
     cores: Amount | None = None
     peak_rss_mib: Amount | None = None
 
 
 class Kubernetes(_Part):
-    """What the API server was asked."""
+    """Requests to the API server."""
 
     writes_per_object: Amount | None = None
 
 
 class Cloud(_Part):
-    """What the cloud was asked."""
+    """Calls to the cloud."""
 
     per_copy: Amount | None = None
 
 
 class Seconds(_Part):
-    """How long it took."""
+    """Durations, in seconds."""
 
     all_posted: Amount | None = None
     detection: Annotated[Quantiles, BeforeValidator(_null_as_empty)] = Quantiles()
@@ -85,7 +85,7 @@ class Result(_Part):
 
 
 def read(source: Path) -> tuple[Result, ...]:
-    """Read a file of JSON lines, or all of a folder; raise Unusable where there is none or a line is wrong."""
+    """Read a file of JSON lines, or all files of a folder. Raise Unusable if there is none, or if a line is invalid."""
     files = sorted(source.glob("*.jsonl")) if source.is_dir() else [source]
     if not files:
         raise Unusable(f"{source} has no *.jsonl files: run the benchmark first")
@@ -96,7 +96,7 @@ def read(source: Path) -> tuple[Result, ...]:
 
 
 def newest(results: Sequence[Result], scenario: str) -> tuple[Result, ...]:
-    """Return the scenario's last run of each number of objects, by that number."""
+    """Return the newest result of a scenario for each number of objects, sorted by that number."""
     last: dict[int, Result] = {}
     for result in results:
         if result.scenario == scenario and (result.objects not in last or result.at >= last[result.objects].at):
@@ -105,7 +105,7 @@ def newest(results: Sequence[Result], scenario: str) -> tuple[Result, ...]:
 
 
 def panels(results: Sequence[Result]) -> tuple[Panel, ...]:
-    """Choose what to show, row by row; raise Unusable where that was not measured, or not as the peer was."""
+    """Return the panels, row by row. Raise Unusable if a value is missing, or was not measured as the peer's was."""
     bursts = newest(results, BURST)
     if not bursts:
         raise Unusable(f"there is no result of the scenario {BURST}")
@@ -138,7 +138,7 @@ def panels(results: Sequence[Result]) -> tuple[Panel, ...]:
         Panel(
             "CPU cores while polling",
             (
-                Line(Whose.OURS, polling) if polling else _ours(bursts, "operator.cores"),
+                Line(Product.OURS, polling) if polling else _ours(bursts, "operator.cores"),
                 _theirs(lambda burst: burst.cores_while_polling),
             ),
             note="" if polling else "ours: over a whole burst",
@@ -155,17 +155,17 @@ def panels(results: Sequence[Result]) -> tuple[Panel, ...]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw as the command line says; return 1 where the results can't be drawn."""
-    asked = _parser().parse_args(arguments)
+    """Draw as the command line says; return 1 if the results can't be drawn."""
+    options = _parser().parse_args(arguments)
     try:
-        chosen = panels(read(asked.source))
+        chosen = panels(read(options.source))
     except Unusable as error:
         print(f"chart: {error}", file=sys.stderr)
         return 1
-    from bench import drawing  # here, as matplotlib is only installed for this
+    from bench import drawing  # late, because only `make chart` installs matplotlib
 
-    drawing.draw(chosen, asked.target)
-    print(asked.target)
+    drawing.draw(chosen, options.target)
+    print(options.target)
     return 0
 
 
@@ -191,19 +191,25 @@ def _ours(bursts: Sequence[Result], field: str, name: str = "") -> Line:
     points = _known(bursts, field)
     if not points:
         raise Unusable(f"no result of the scenario {BURST} has {field}")
-    return Line(Whose.OURS, points, name)
+    return Line(Product.OURS, points, name)
 
 
 def _theirs(figure: Callable[[peer.Burst], float], name: str = "") -> Line:
-    return Line(Whose.PEER, tuple(Point(burst.objects, figure(burst)) for burst in peer.BURSTS), name)
+    return Line(Product.PEER, tuple(Point(burst.objects, figure(burst)) for burst in peer.BURSTS), name)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench.chart", description="Draw the benchmark against a peer.")
-    parser.add_argument(
-        "--from", dest="source", type=Path, default=Path("build/bench"), help="folder of *.jsonl, or one such file"
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.chart", description="Draw the results beside those of a peer."
     )
-    parser.add_argument("--to", dest="target", type=Path, default=Path("docs/performance.svg"), help="the SVG to write")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        default=Path("build/bench"),
+        help="folder of *.jsonl, or one such file",
+    )
+    parser.add_argument("--to", dest="target", type=Path, default=Path("docs/performance.svg"), help="the SVG file")
     return parser
 
 

@@ -1,6 +1,6 @@
-"""The picture of `bench.chart`, panels as one SVG that is the same for the same panels.
+"""Draws panels as one SVG file. The same panels always give the same file.
 
-The text stays text, so the file is small and can be searched. The background is white, as GitHub has a dark mode, too.
+Text is stored as text, so the file is small and can be searched. The background is white, for GitHub's dark mode.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from bench.picture import Line, Panel, Whose, objects_label, spread, value_label
+from bench.picture import Line, Panel, Product, objects_label, spread, value_label
 
-# From the palette of Okabe and Ito, which the colour-blind can tell apart.
-_COLOURS: Final = {Whose.OURS: "#0072B2", Whose.PEER: "#D55E00"}
+# From the palette of Okabe and Ito, which colour-blind people can distinguish.
+_COLOURS: Final = {Product.OURS: "#0072B2", Product.PEER: "#D55E00"}
 _STYLES: Final = ("solid", "dashed")
 _PIXEL: Final = 1 / 96  # inches
 _SIZE: Final = (800 * _PIXEL, 520 * _PIXEL)
@@ -45,7 +45,7 @@ _SETTINGS: Final = {
 
 
 def draw(panels: Sequence[Panel], target: Path) -> None:
-    """Write the panels to the target, an SVG, row by row."""
+    """Draw the panels row by row into an SVG file."""
     with matplotlib.rc_context(_SETTINGS):
         layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.08)
         figure = Figure(figsize=_SIZE, facecolor="white", layout=layout)
@@ -53,10 +53,10 @@ def draw(panels: Sequence[Panel], target: Path) -> None:
         for panel, place in zip(panels, chain.from_iterable(axes), strict=True):
             _draw_panel(panel, place)
         figure.supxlabel("number of objects", fontsize=8)
-        sides = [Line2D([], [], color=_COLOURS[whose], marker="o", label=str(whose)) for whose in Whose]
-        figure.legend(handles=sides, loc="outside upper center", ncols=len(sides), frameon=False, fontsize=9)
+        products = [Line2D([], [], color=_COLOURS[product], marker="o", label=str(product)) for product in Product]
+        figure.legend(handles=products, loc="outside upper center", ncols=len(products), frameon=False, fontsize=9)
         target.parent.mkdir(parents=True, exist_ok=True)
-        # A date or the library's version would make each drawing a change.
+        # A date or the version of the library would change the file with each drawing.
         about = {"Title": "Performance by number of objects", "Creator": None, "Date": None}
         figure.savefig(target, format="svg", metadata=about)
 
@@ -68,7 +68,7 @@ def _draw_panel(panel: Panel, axes: Axes) -> None:
         axes.plot(
             [point.objects for point in line.points],
             [point.value for point in line.points],
-            color=_COLOURS[line.whose],
+            color=_COLOURS[line.product],
             linestyle=_STYLES[names.index(line.name)],
             marker="o",
         )
@@ -81,7 +81,7 @@ def _draw_panel(panel: Panel, axes: Axes) -> None:
         axes.set_yscale("log")
         axes.margins(y=0.15)
         axes.set_yticks([], minor=True)
-        axes.autoscale_view()  # now, as the labels are placed by what it finds
+        axes.autoscale_view()  # now, because the labels are placed by its result
         axes.yaxis.set_major_formatter(lambda value, _: value_label(value))
     else:
         axes.set_ylim(0, 1.25 * max(point.value for line in panel.lines for point in line.points))
@@ -94,7 +94,7 @@ def _draw_panel(panel: Panel, axes: Axes) -> None:
 
 
 def _label_ends(lines: Sequence[Line], axes: Axes) -> None:
-    """Write the last value of each line next to it, in heights of the panel so that none covers another."""
+    """Write the last value of each line beside its end, without covering other labels."""
     to_panel = axes.transData + axes.transAxes.inverted()
     ends = [to_panel.transform((line.points[-1].objects, line.points[-1].value)) for line in lines]
     heights = spread([float(height) for _, height in ends], _LABEL_GAP)
@@ -106,7 +106,7 @@ def _label_ends(lines: Sequence[Line], axes: Axes) -> None:
             xytext=(5, 0),
             textcoords="offset points",
             va="center",
-            color=_COLOURS[line.whose],
+            color=_COLOURS[line.product],
             fontweight="bold",
             bbox=_OVER_THE_GRID,
         )

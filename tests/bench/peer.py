@@ -1,19 +1,19 @@
-"""What the bursts of our benchmark cost a peer, measured before on the same kind of machine.
+"""Results of a peer in the benchmark's bursts, measured earlier on the same kind of machine.
 
-The peer is a well-made operator in Go on controller-runtime, without an exactly-once protocol: part of what ours costs
-more is the price of never copying twice.
+The peer is a well-made operator in Go on controller-runtime without an exactly-once protocol. Part of what our operator
+costs more is the price of never copying twice.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 COPY_SECONDS: Final = 60.0
-"""How long each copy took in the cloud: what calls per copy depend on."""
+"""How long each copy took in the cloud. The calls per copy depend on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Burst:
-    """One burst: so many objects applied at once; detection is how late the end of a copy was noticed."""
+    """One burst of objects created at once. Detection is the delay from the end of a copy until it was noticed."""
 
     objects: int
     all_posted_seconds: float

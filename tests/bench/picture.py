@@ -1,12 +1,12 @@
-"""What a picture of panels consists of, and how its figures are written: all that needs no plotting library."""
+"""The data of a picture of panels and the format of its numbers: the part that needs no plotting library."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Whose(StrEnum):
-    """Whose figures these are, as the legend says it."""
+class Product(StrEnum):
+    """The product that was measured, as the legend names it."""
 
     OURS = "imagecopy-operator"
     PEER = "a peer in Go, without exactly-once"
@@ -14,7 +14,7 @@ class Whose(StrEnum):
 
 @dataclass(frozen=True)
 class Point:
-    """A figure at a number of objects."""
+    """A measured value at a number of objects."""
 
     objects: int
     value: float
@@ -22,16 +22,16 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a panel, by growing number of objects; `name` tells lines of one side apart."""
+    """One line of a panel. Its points are sorted by number of objects; `name` distinguishes lines of one product."""
 
-    whose: Whose
+    product: Product
     points: tuple[Point, ...]
     name: str = ""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One small picture; `note` says what of it is not as the title has it."""
+    """One diagram. `note` says how a line differs from what the title promises."""
 
     title: str
     lines: tuple[Line, ...]
@@ -40,17 +40,17 @@ class Panel:
 
 
 def value_label(value: float) -> str:
-    """Return the figure with as many digits as say something: 0.17, 9.8, 82, 1,234."""
+    """Return a value with its significant digits: 0.17, 9.8, 82, 1,234."""
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def objects_label(objects: int) -> str:
-    """Return the number of objects as an axis has room for: 100, 1k, 2.5k, 10k."""
+    """Return a number of objects in short form for an axis: 100, 1k, 2.5k, 10k."""
     return f"{objects / 1000:g}k" if objects >= 1000 else str(objects)
 
 
 def spread(heights: Sequence[float], gap: float) -> tuple[float, ...]:
-    """Move heights of labels up, lowest first, until none is nearer to the next than the gap; keep their order."""
+    """Move labels up until each is at least a gap above the one below it. Return the new heights in the given order."""
     moved = list(heights)
     floor = float("-inf")
     for index in sorted(range(len(moved)), key=moved.__getitem__):

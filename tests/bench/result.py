@@ -1,4 +1,4 @@
-"""One result: a JSON line, see docs/performance.md."""
+"""Results of scenarios as lines of JSON, see docs/performance.md."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How a time in seconds is spread over the objects."""
+    """The distribution of a duration over the objects, in seconds."""
 
     count: int
     p50: float
@@ -19,7 +19,7 @@ class Spread:
 
     @classmethod
     def of(cls, seconds: Iterable[float]) -> "Spread | None":
-        """Return the spread of these times; None if there are none."""
+        """Return the distribution of these durations; None if there are none."""
         ordered = sorted(seconds)
         if not ordered:
             return None
@@ -27,19 +27,19 @@ class Spread:
 
 
 def quantile(ordered: list[float], share: float) -> float:
-    """Return the smallest of the times that so large a share of them does not exceed."""
+    """Return the quantile: the smallest duration that at least this share of all durations does not exceed."""
     return round(ordered[max(math.ceil(share * len(ordered)) - 1, 0)], 3)
 
 
 @dataclass(slots=True)
 class Result:
-    """What one scenario came to. What does not apply is empty or None."""
+    """The result of one scenario. A field that does not apply is empty or None."""
 
     scenario: str
     objects: int
     at: str = ""
     reference_seconds: float = 0.0
-    """Time of a fixed piece of work just before, see :mod:`bench.probe`."""
+    """Duration of a fixed piece of work just before, see :mod:`bench.usage`."""
     copy_seconds: float | None = None
     operator: dict[str, float] = field(default_factory=dict)
     kubernetes: dict[str, Any] = field(default_factory=dict)
@@ -47,16 +47,16 @@ class Result:
     seconds: dict[str, float | Spread | None] = field(default_factory=dict)
     loop_lag: dict[str, float] = field(default_factory=dict)
     others: dict[str, float] = field(default_factory=dict)
-    """Cores that the other processes kept busy."""
+    """Cores that the other processes kept busy, by process."""
     notes: dict[str, Any] = field(default_factory=dict)
 
     def line(self) -> str:
-        """Return it as one line of JSON."""
+        """Return the result as one line of JSON."""
         return json.dumps(_rounded({key: value for key, value in asdict(self).items() if value not in ({}, None)}))
 
 
 def write(result: Result, folder: Path) -> None:
-    """Append it to the file of its scenario, and print it."""
+    """Append a result to the file of its scenario, and print it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{result.scenario}.jsonl").open("a") as file:
         file.write(result.line() + "\n")

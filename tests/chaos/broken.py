@@ -1,6 +1,6 @@
-"""The protocol, broken on purpose: what the matrix has to find. Nothing of this is in the product.
+"""Mutations of the operator that break its protocol, so that the matrix can show that it finds violations.
 
-Each way is applied to the modules of the process that becomes the operator, see `nursery`.
+The `fork_server` applies one to the modules that its operators run. The product has none of this.
 """
 
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def _no_marker_lookup() -> None:
     Cloud._targets = finds_nothing  # type: ignore[assignment, method-assign]
 
 
-WAYS: Final[dict[str, Callable[[], None]]] = {
+MUTATIONS: Final[dict[str, Callable[[], None]]] = {
     "skip-intent": _skip_intent,
     "unknown-as-rejected": _unknown_as_rejected,
     "no-marker-lookup": _no_marker_lookup,

@@ -1,4 +1,4 @@
-"""A run of the matrix: lanes side by side, rounds until the time is over, and the evidence of what went wrong."""
+"""Runs rounds of the matrix in parallel environments until the time is over, and keeps evidence of violations."""
 
 import asyncio
 import itertools
@@ -10,19 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from chaos.cluster import Cluster
-from chaos.lane import Lane
+from chaos.environment import Environment
+from chaos.operators import Operators
 from chaos.plan import Round, plan
-from chaos.processes import Nursery
-from chaos.rounds import RoundRun
-from chaos.tally import Tally
+from chaos.results import Results
+from chaos.rounds import RoundRunner
 from controlplane import ControlPlane, find_binaries
+from support.cluster import Cluster, install_crds
 
-CRDS: Final = Path(__file__).parents[2] / "crds"
 _LAST_ROUND_SECONDS: Final = 25.0
-"""No round begins so short before the end."""
+"""In the last seconds of a run no round begins."""
 _OVERTIME_SECONDS: Final = 600.0
-_SAY_SECONDS: Final = 30.0
+_PROGRESS_SECONDS: Final = 30.0
+
+Progress = Callable[[str], None]
+"""Prints a line of progress."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,10 @@ class Options:
 
     seed: int
     seconds: float = 0.0
-    lanes: int = 4
+    parallel: int = 4
+    """How many rounds run at the same time."""
     most_objects: int = 50
-    way: str | None = None
+    mutation: str | None = None
     """How the protocol is broken on purpose."""
     stop_at_first: bool = False
     verbose: bool = False
@@ -41,8 +44,8 @@ class Options:
 
     @property
     def name(self) -> str:
-        """What its files are called."""
-        return f"seed-{self.seed}{f'-{self.way}' if self.way else ''}"
+        """Name of the report and prefix of the evidence."""
+        return f"seed-{self.seed}{f'-{self.mutation}' if self.mutation else ''}"
 
 
 def rounds_of(options: Options) -> Iterator[Round]:
@@ -52,81 +55,89 @@ def rounds_of(options: Options) -> Iterator[Round]:
 
 
 @asynccontextmanager
-async def lanes(options: Options) -> AsyncIterator[list[Lane]]:
-    """Start a control plane, a nursery and the lanes; nothing is left of them afterwards."""
+async def environments(options: Options) -> AsyncIterator[list[Environment]]:
+    """Start a control plane, the fork server and the environments. Nothing of them is left afterwards."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imagecopy-chaos-")))
         plane = ControlPlane(await asyncio.to_thread(find_binaries))
         stack.push_async_callback(asyncio.to_thread, plane.stop)
-        nursery = Nursery(folder, options.way)
-        await asyncio.gather(asyncio.to_thread(_start, plane), stack.enter_async_context(nursery))
+        operators = Operators(folder, options.mutation)
+        await asyncio.gather(asyncio.to_thread(_start, plane), stack.enter_async_context(operators))
         cluster = await stack.enter_async_context(Cluster(plane))
-        opened = [Lane(number, cluster, nursery, folder) for number in range(options.lanes)]
-        await asyncio.gather(*(stack.enter_async_context(lane) for lane in opened))
+        opened = [Environment(number, cluster, operators, folder) for number in range(options.parallel)]
+        await asyncio.gather(*(stack.enter_async_context(environment) for environment in opened))
         yield opened
 
 
 def _start(plane: ControlPlane) -> None:
     plane.start()
-    plane.kubectl("apply", "--server-side", "-f", CRDS)
-    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    install_crds(plane)
 
 
-async def run(options: Options, rounds: Iterator[Round], say: Callable[[str], None]) -> Tally:
-    """Run rounds until the time is over, or there are no more; return what was done and found."""
-    tally = Tally()
-    async with lanes(options) as opened:
+async def run(options: Options, rounds: Iterator[Round], progress: Progress) -> Results:
+    """Run rounds until the time is over, or there are no more; return the results."""
+    results = Results()
+    async with environments(options) as opened:
         end = time.monotonic() + options.seconds if options.seconds else None
-        work = [asyncio.create_task(_work(lane, options, rounds, end, tally, say)) for lane in opened]
-        telling = asyncio.create_task(_tell(tally, say))
+        work = [asyncio.create_task(_work(one, options, rounds, end, results, progress)) for one in opened]
+        reporting = asyncio.create_task(_report_progress(results, progress))
         try:
-            await asyncio.wait_for(asyncio.gather(*work), _patience(options))
+            await asyncio.wait_for(asyncio.gather(*work), _time_limit(options))
         except TimeoutError:
-            if not options.way:
+            if not options.mutation:
                 raise
         finally:
-            for task in (telling, *work):
+            for task in (reporting, *work):
                 task.cancel()
-            await asyncio.gather(telling, *work, return_exceptions=True)
-        tally.restarts = opened[0].cluster.restarts
-    return tally
+            await asyncio.gather(reporting, *work, return_exceptions=True)
+        results.restarts = opened[0].cluster.restarts
+    return results
 
 
-def _patience(options: Options) -> float | None:
-    """Return how long a run may take; what is broken on purpose may be stuck as well, which nobody waits for."""
+def _time_limit(options: Options) -> float | None:
+    """Return the seconds after which a run is stopped. A mutation may leave objects stuck, so it gets no overtime."""
     if not options.seconds:
         return None
-    return options.seconds if options.way else options.seconds + _OVERTIME_SECONDS
+    return options.seconds if options.mutation else options.seconds + _OVERTIME_SECONDS
 
 
 async def _work(
-    lane: Lane, options: Options, rounds: Iterator[Round], end: float | None, tally: Tally, say: Callable[[str], None]
+    environment: Environment,
+    options: Options,
+    rounds: Iterator[Round],
+    end: float | None,
+    results: Results,
+    progress: Progress,
 ) -> None:
     for plan_ in rounds:
         if end is not None and time.monotonic() > end - _LAST_ROUND_SECONDS:
             return
-        if options.stop_at_first and tally.violations:
+        if options.stop_at_first and results.violations:
             return
         began = time.monotonic()
-        found = await RoundRun(lane, plan_, tally).run()
-        tally.rounds += 1
-        tally.objects += len(plan_.objects)
+        found = await RoundRunner(environment, plan_, results).run()
+        results.rounds += 1
+        results.objects += len(plan_.objects)
         if options.verbose:
-            say(f"{time.monotonic() - began:5.1f} s {plan_}")
+            progress(f"{time.monotonic() - began:5.1f} s {plan_}")
         if found:
-            tally.violations += found
+            results.violations += found
             for violation in found:
-                say(f"VIOLATION {violation}")
+                progress(f"VIOLATION {violation}")
             folder = options.build / f"{options.name}-round-{plan_.number}"
-            await _keep_evidence(lane, plan_, sorted({violation.name for violation in found}), folder, tally)
-            say(f"  {plan_}\n  seen again with --seed {plan_.seed} --round {plan_.number}; evidence in {folder}")
-            await lane.start_over()
-        await lane.fresh_cloud()
+            names = sorted({violation.name for violation in found})
+            await _keep_evidence(environment, plan_, names, folder, results)
+            progress(f"  {plan_}\n  to repeat: --seed {plan_.seed} --round {plan_.number}; evidence in {folder}")
+            await environment.start_over()
+        await environment.renew_cloud()
 
 
-async def _keep_evidence(lane: Lane, plan_: Round, names: list[str], folder: Path, tally: Tally) -> None:
-    told = [str(plan_), *(str(v) for v in tally.violations if v.during == plan_.number), await lane.evidence(names)]
-    await asyncio.to_thread(_write, folder / "evidence.txt", "\n".join(told) + "\n")
+async def _keep_evidence(
+    environment: Environment, plan_: Round, names: list[str], folder: Path, results: Results
+) -> None:
+    violations = [str(violation) for violation in results.violations if violation.during == plan_.number]
+    parts = [str(plan_), *violations, await environment.evidence(names)]
+    await asyncio.to_thread(_write, folder / "evidence.txt", "\n".join(parts) + "\n")
 
 
 def _write(path: Path, text: str) -> None:
@@ -134,7 +145,7 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-async def _tell(tally: Tally, say: Callable[[str], None]) -> None:
+async def _report_progress(results: Results, progress: Progress) -> None:
     while True:
-        await asyncio.sleep(_SAY_SECONDS)
-        say(tally.summary())
+        await asyncio.sleep(_PROGRESS_SECONDS)
+        progress(results.summary())

@@ -1,7 +1,7 @@
-"""What a seed means: round ``number`` of seed ``seed`` is always the same plan.
+"""The plans of the rounds: a round's number and the seed always give the same plan.
 
-The rounds of a seed go through all cells of the matrix (point x fault) in an order of its own, one each; other points
-are added at random, so that each round kills several times.
+The rounds of a seed visit all cells of the matrix (point x fault), one cell each, in an order that depends on the seed.
+Other points are added at random, so that each round kills several times.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from chaos.faults import FAULTS, Fault
 from chaos.points import BY_NAME, ORDER, POINTS, After, Need, Point, Stage
 
 _SLOW_POINTS: Final = ("random", "lookup", "before-terminal", "post-lands")
-"""What is combined with slow faults."""
+"""Points that are combined with slow faults."""
 _LOSING: Final = frozenset(
     {"after-intent", "intent-lands", "intent-lands-late", "post-lost", "post-lands-late", "frozen-after-intent"}
 )
-"""Points after which the settle window has to pass: one per round is enough."""
+"""Points after which the settle window has to pass. A round has one of them at most."""
 _LAST: Final = ORDER["random"]
 _JOB_KNOWN: Final = ORDER["after-job-id"]
 _SHORT_COPY_SECONDS: Final = 1.0
@@ -26,74 +26,75 @@ _MOST_OBJECTS: Final = 50
 
 
 @dataclass(frozen=True)
-class Hit:
-    """One kill: where, after how many others like it, and the pauses around it."""
+class Kill:
+    """One kill at a point."""
 
     point: Point
     skip: int = 0
+    """How many matching requests pass before the one that is held."""
     pause: float = 0.0
-    """Before the kill, where the point is at no request."""
+    """Seconds before the kill, for a point without a request."""
     late: float = 0.0
-    """Between the next operator's first watch and the landing of what lands late."""
+    """Seconds from the next operator's first watch until a late request is forwarded."""
     cold: bool = False
-    """Whether the next operator is started as a command, modules and all."""
+    """Whether the next operator is started as a command, which loads all modules."""
     both: bool = True
-    """Of two operators, whether both are killed."""
+    """Whether both operators are killed, where two run."""
 
 
 @dataclass(frozen=True)
-class Object:
+class PlannedCopy:
     """One ImageCopy of a round."""
 
     name: str
     tags: dict[str, str]
     delete: bool
-    """Whether the image goes with the object."""
+    """Whether its deletionPolicy is Delete."""
     halt: bool
-    """Whether an unknown outcome ends the copy, until somebody says Retry."""
+    """Whether its unknownOutcomePolicy is Halt, until the round sets Retry."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """One round."""
+    """The plan of one round."""
 
     seed: int
     number: int
     fault: Fault
     job_fails: bool
-    hits: tuple[Hit, ...]
-    objects: tuple[Object, ...]
+    kills: tuple[Kill, ...]
+    objects: tuple[PlannedCopy, ...]
     copy_seconds: float
-    rivals: bool
+    two_operators: bool
     """Whether two operators run at once."""
-    early: bool
-    """Whether the objects are deleted before they are at rest."""
+    deleted_early: bool
+    """Whether the objects are deleted before their copies have ended."""
 
-    def stage(self, stage: Stage) -> tuple[Hit, ...]:
+    def stage(self, stage: Stage) -> tuple[Kill, ...]:
         """Return the kills of one part of the round."""
-        return tuple(hit for hit in self.hits if hit.point.stage is stage)
+        return tuple(kill for kill in self.kills if kill.point.stage is stage)
 
     @property
     def rng(self) -> Random:
-        """Chance, the same each time."""
+        """A random generator for the round, seeded with its number."""
         return Random(f"{self.seed}/{self.number}/run")
 
     def __str__(self) -> str:
-        kinds = [*(["two operators"] if self.rivals else []), *(["deleted early"] if self.early else [])]
-        points = [hit.point.name for hit in self.hits]
+        kinds = [*(["two operators"] if self.two_operators else []), *(["deleted early"] if self.deleted_early else [])]
+        points = [kill.point.name for kill in self.kills]
         return f"round {self.number}: {len(self.objects)} objects, {self.fault.name}: {', '.join([*points, *kinds])}"
 
 
 @lru_cache(maxsize=8)
 def cells(seed: int) -> tuple[tuple[Point, Fault], ...]:
-    """Return all cells of the matrix in this seed's order."""
+    """Return all cells of the matrix in the order of a seed."""
     every = [(point, fault) for point in POINTS for fault in FAULTS if not fault.slow or point.name in _SLOW_POINTS]
     Random(f"{seed}/cells").shuffle(every)
     return tuple(every)
 
 
 def plan(seed: int, number: int, most_objects: int = _MOST_OBJECTS) -> Round:
-    """Return the plan of a round, counted from 0."""
+    """Return the plan of a round. Rounds are counted from 0."""
     rng = Random(f"{seed}/{number}")
     every = cells(seed)
     point, fault = every[number % len(every)]
@@ -109,29 +110,29 @@ def compose(
     most_objects: int = _MOST_OBJECTS,
     objects: int | None = None,
 ) -> Round:
-    """Return a round with this fault and these points; all else follows from seed and number."""
+    """Return a round with this fault and these points. Everything else follows from seed and number."""
     rng = Random(f"{seed}/{number}/compose")
     count = objects or min(_count(rng), most_objects)
-    # What is random comes after the first point, so as not to let it pass unseen.
+    # A random kill comes after the first point, which might otherwise never be reached.
     places = ORDER | {"random": rng.randint(min(ORDER[points[0].name], _LAST), _LAST)}
     points = sorted(_complete(points, fault), key=lambda point: places[point.name])
     needs = frozenset().union(*(point.needs for point in points))
     if Need.IN_FLIGHT in needs:
         points = [point for point in points if point.stage is Stage.DELETION or ORDER[point.name] <= _JOB_KNOWN]
-    long = Need.LONG_COPY in needs or rng.random() < (0.6 if Need.UNKNOWN_OUTCOME in fault.gives else 0.3)
-    rivals = rng.random() < 0.12
-    early = Need.IN_FLIGHT in needs or rng.random() < 0.12
+    long = Need.LONG_COPY in needs or rng.random() < (0.6 if Need.UNKNOWN_OUTCOME in fault.fulfils else 0.3)
+    two_operators = rng.random() < 0.12
+    deleted_early = Need.IN_FLIGHT in needs or rng.random() < 0.12
     tags = Need.TAGS in needs or rng.random() < 0.3
     delete = 1.0 if Need.DELETE_POLICY in needs else 0.4
-    halt = 0.0 if early else 0.12
+    halt = 0.0 if deleted_early else 0.12
     return Round(
         seed=seed,
         number=number,
         fault=fault,
         job_fails=Need.FAILED_JOB in needs,
-        hits=tuple(_hit(rng, point) for point in points),
+        kills=tuple(_kill(rng, point) for point in points),
         objects=tuple(
-            Object(
+            PlannedCopy(
                 name=f"r{number}-{index}",
                 tags={"round": str(number), "team": "chaos"} if tags else {},
                 delete=rng.random() < delete,
@@ -140,8 +141,8 @@ def compose(
             for index in range(count)
         ),
         copy_seconds=_LONG_COPY_SECONDS if long and count <= 10 else _SHORT_COPY_SECONDS,
-        rivals=rivals,
-        early=early,
+        two_operators=two_operators,
+        deleted_early=deleted_early,
     )
 
 
@@ -155,15 +156,15 @@ def _count(rng: Random) -> int:
 
 
 def _others(rng: Random, first: Point, most_objects: int) -> list[Point]:
-    """Return more points for the round of a cell."""
+    """Return further points for the round of a cell."""
     most = rng.choice((1, 2, 2, 3, 3, 4)) if most_objects > 1 else rng.choice((0, 1, 2, 3))
     lost = first.name in _LOSING
     others: list[Point] = []
     for point in rng.sample(POINTS, len(POINTS)):
         if len(others) == most:
             break
-        odd = point is first or Need.FAILED_JOB in point.needs or point.after is After.FROZEN
-        if odd or (lost and point.name in _LOSING):
+        excluded = point is first or Need.FAILED_JOB in point.needs or point.after is After.FROZEN
+        if excluded or (lost and point.name in _LOSING):
             continue
         lost = lost or point.name in _LOSING
         others.append(point)
@@ -171,16 +172,16 @@ def _others(rng: Random, first: Point, most_objects: int) -> list[Point]:
 
 
 def _complete(points: list[Point], fault: Fault) -> list[Point]:
-    """Add what the points need to be reached."""
+    """Add the points without which others can't be reached."""
     unknown = any(Need.UNKNOWN_OUTCOME in point.needs for point in points)
-    given = Need.UNKNOWN_OUTCOME in fault.gives or any(point.name in _LOSING for point in points)
-    if unknown and not given and BY_NAME["post-acted-no-reply"] not in points:
+    fulfilled = Need.UNKNOWN_OUTCOME in fault.fulfils or any(point.name in _LOSING for point in points)
+    if unknown and not fulfilled and BY_NAME["post-acted-no-reply"] not in points:
         return [*points, BY_NAME["post-acted-no-reply"]]
     return list(dict.fromkeys(points))
 
 
-def _hit(rng: Random, point: Point) -> Hit:
-    return Hit(
+def _kill(rng: Random, point: Point) -> Kill:
+    return Kill(
         point,
         skip=rng.choice((0, 0, 0, 1)) if point.name in ("poll", "poll-while-running", "lookup") else 0,
         pause=rng.uniform(0, 6) if point.name == "random" else rng.uniform(0, 2),

@@ -1,7 +1,8 @@
 """The rows of the matrix: where in the life of a copy the operator is killed.
 
-A point names a request to the API server or to the cloud, and whether it is held before it is passed on or after. The
-operator is killed while it waits. Then the request gets lost, or goes on: at once, or when the next operator runs.
+A point names a request to the API server or to the cloud, and whether it is held before or after it is forwarded. The
+operator is killed while it waits for the reply. Then the request is dropped, or forwarded: at once, or when the next
+operator runs.
 """
 
 import re
@@ -10,44 +11,44 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
 
-from chaos.gateway import Matches, Moment, Reply, Request
+from chaos.proxy import Matches, Moment, Reply, Request
 
 _OBJECT: Final = re.compile(r"/imagecopies/[^/]+$")
 _STATUS: Final = re.compile(r"/imagecopies/[^/]+/status$")
 _ENDED: Final = ("Succeeded", "Failed")
 
 
-class Side(Enum):
-    """Which gateway a point is at."""
+class Server(Enum):
+    """The server that a point's request goes to."""
 
     KUBE = auto()
     CLOUD = auto()
-    NOWHERE = auto()
-    """At no request: after a random pause."""
+    NONE = auto()
+    """No server: the operator is killed after a random pause."""
 
 
 class After(Enum):
     """What becomes of the held request after the kill."""
 
-    LOST = auto()
-    """It gets lost; if it was held after it was passed on, only its reply does."""
-    LANDS = auto()
-    """It goes on at once, without anybody to hear its reply."""
-    LANDS_LATE = auto()
-    """It goes on when the next operator is at work."""
+    DROPPED = auto()
+    """It is dropped. If it was held after it was forwarded, only its reply is dropped."""
+    FORWARDED = auto()
+    """It is forwarded at once. Nobody receives the reply."""
+    FORWARDED_LATE = auto()
+    """It is forwarded when the next operator works."""
     FROZEN = auto()
-    """No kill at first: the operator is frozen with the reply at its door, another one takes over, and it thaws."""
+    """The operator is stopped (SIGSTOP) before it reads the reply, and resumed after another one took over."""
 
 
 class Stage(Enum):
-    """Which part of a round a point is in."""
+    """The part of a round that a point is in."""
 
     COPY = auto()
     DELETION = auto()
 
 
 class Need(Enum):
-    """What has to be so for a point to be reached."""
+    """What a round must contain for a point to be reached."""
 
     FAILED_JOB = auto()
     UNKNOWN_OUTCOME = auto()
@@ -55,24 +56,24 @@ class Need(Enum):
     LONG_COPY = auto()
     DELETE_POLICY = auto()
     IN_FLIGHT = auto()
-    """The object is deleted while its copy runs."""
+    """An object is deleted while its copy runs."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One row. Points of one round are taken in the order of ``POINTS``."""
+    """One row. The points of a round are reached in the order of `POINTS`."""
 
     name: str
-    side: Side
+    server: Server
     matches: Matches
     moment: Moment = Moment.BEFORE
-    after: After = After.LOST
+    after: After = After.DROPPED
     stage: Stage = Stage.COPY
     needs: frozenset[Need] = frozenset()
 
 
 def _status(request: Request) -> Mapping[str, Any]:
-    """Return the change of a status write; empty for anything else."""
+    """Return the change that a status write makes; empty for any other request."""
     if request.method != "PATCH" or not _STATUS.search(request.path) or not isinstance(request.json, dict):
         return {}
     change = request.json.get("status")
@@ -109,7 +110,7 @@ def _deleting(request: Request, _: Reply | None) -> bool:
 
 
 def _adopting(request: Request, _: Reply | None) -> bool:
-    """Match the write that knows a copy whose job id was lost."""
+    """Match the write that adopts a copy whose job id was lost."""
     return bool(_status(request).get("imageID")) and not _status(request).get("jobID")
 
 
@@ -149,7 +150,7 @@ _DELETE: Final = _call("DELETE", r"^/v2/images/")
 _LOGIN: Final = _call("POST", r"/auth/tokens$")
 
 _BEFORE, _AFTER = Moment.BEFORE, Moment.AFTER
-_KUBE, _CLOUD = Side.KUBE, Side.CLOUD
+_KUBE, _CLOUD = Server.KUBE, Server.CLOUD
 _DELETION = Stage.DELETION
 _UNKNOWN = frozenset({Need.UNKNOWN_OUTCOME})
 _FAILED = frozenset({Need.FAILED_JOB})
@@ -163,17 +164,17 @@ POINTS: Final = (
     Point("finalizer-on-unheard", _KUBE, _finalizer("add"), _AFTER, needs=_ALONG),
     Point("preflight", _CLOUD, _LIST),
     Point("before-intent", _KUBE, _intent),
-    Point("intent-lands", _KUBE, _intent, after=After.LANDS),
-    Point("intent-lands-late", _KUBE, _intent, after=After.LANDS_LATE),
+    Point("intent-lands", _KUBE, _intent, after=After.FORWARDED),
+    Point("intent-lands-late", _KUBE, _intent, after=After.FORWARDED_LATE),
     Point("after-intent", _KUBE, _intent, _AFTER),
     Point("frozen-after-intent", _KUBE, _intent, _AFTER, After.FROZEN),
     Point("post-lost", _CLOUD, COPY),
-    Point("post-lands", _CLOUD, COPY, after=After.LANDS),
-    Point("post-lands-late", _CLOUD, COPY, after=After.LANDS_LATE),
+    Point("post-lands", _CLOUD, COPY, after=After.FORWARDED),
+    Point("post-lands-late", _CLOUD, COPY, after=After.FORWARDED_LATE),
     Point("post-acted-no-reply", _CLOUD, COPY, _AFTER),
     Point("frozen-in-post", _CLOUD, COPY, _AFTER, After.FROZEN),
     Point("job-id-not-written", _KUBE, _job_id),
-    Point("job-id-lands-late", _KUBE, _job_id, after=After.LANDS_LATE),
+    Point("job-id-lands-late", _KUBE, _job_id, after=After.FORWARDED_LATE),
     Point("after-job-id", _KUBE, _job_id, _AFTER),
     Point("lookup", _CLOUD, _LIST, needs=_UNKNOWN),
     Point("lookup-answered", _CLOUD, _LIST, _AFTER, needs=_UNKNOWN),
@@ -186,10 +187,10 @@ POINTS: Final = (
     Point("before-tags", _CLOUD, _TAGS, needs=frozenset({Need.TAGS})),
     Point("tags-set", _CLOUD, _TAGS, _AFTER, needs=frozenset({Need.TAGS})),
     Point("before-terminal", _KUBE, _terminal),
-    Point("terminal-lands-late", _KUBE, _terminal, after=After.LANDS_LATE),
+    Point("terminal-lands-late", _KUBE, _terminal, after=After.FORWARDED_LATE),
     Point("terminal-unheard", _KUBE, _terminal, _AFTER),
-    Point("random", Side.NOWHERE, _never),
-    Point("deleted-while-away", Side.NOWHERE, _never, stage=_DELETION),
+    Point("random", Server.NONE, _never),
+    Point("deleted-while-away", Server.NONE, _never, stage=_DELETION),
     Point("deletion-in-flight", _CLOUD, _JOB, stage=_DELETION, needs=_IN_FLIGHT),
     Point("deletion-not-told", _KUBE, _deleting, stage=_DELETION, needs=_ALONG),
     Point("deletion-told", _KUBE, _deleting, _AFTER, stage=_DELETION, needs=_ALONG),
@@ -198,7 +199,7 @@ POINTS: Final = (
     Point("deletion-looks-back", _CLOUD, _LIST, _AFTER, stage=_DELETION, needs=_ALONG),
     Point("last-finalizer-off", _KUBE, _finalizer("remove"), stage=_DELETION, needs=_ALONG),
     Point("last-finalizer-unheard", _KUBE, _finalizer("remove"), _AFTER, stage=_DELETION, needs=_ALONG),
-    Point("random-in-deletion", Side.NOWHERE, _never, stage=_DELETION, needs=_ALONG),
+    Point("random-in-deletion", Server.NONE, _never, stage=_DELETION, needs=_ALONG),
 )
 
 BY_NAME: Final = {point.name: point for point in POINTS}

@@ -1,289 +1,287 @@
-"""One round: objects are created, the operator is killed at each point of the plan, and all has to come right."""
+"""Runs one round: creates its objects, kills the operator at each point of the plan, and checks the outcome."""
 
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from chaos.faults import Order, Outage
-from chaos.gateway import Fate, Gateway, Matches, Reply, Request, Trap
-from chaos.lane import Lane
-from chaos.plan import Hit, Round
-from chaos.points import After, Need, Side, Stage
-from chaos.tally import Tally
-from chaos.truth import Kind, Violation, Wanted
-from chaos.waiting import NotInTime, first, until
+from chaos.environment import Environment
+from chaos.faults import Outage, SimulatorFault
+from chaos.invariants import Kind, TrackedCopy, Violation
+from chaos.plan import Kill, Round
+from chaos.points import After, Need, Server, Stage
+from chaos.proxy import Decision, Matches, Proxy, Reply, Request, Trap
+from chaos.results import Results
+from support.waiting import NotInTime, until
 
 _REACH_SECONDS: Final = 30.0
-"""A point that is not reached within so long is missed."""
-_REST_SECONDS: Final = 150.0
-"""Every object comes to its end within so long after the last kill; 50 of them may take half a minute longer."""
-_LOOK_SECONDS: Final = 0.5
+"""A point that is not reached within this time is missed."""
+_FINISH_SECONDS: Final = 150.0
+"""Every object reaches its end within this time after the last kill. 50 objects may take half a minute longer."""
+_POLL_SECONDS: Final = 0.5
 _FROZEN_SECONDS: Final = 60.0
-_THAWED_SECONDS: Final = 2.0
-_FAILED_JOB: Final[Order] = {"job": {"fail": True, "error_code": "IMG.0061"}}
+_RESUMED_SECONDS: Final = 2.0
+_FAILED_JOB: Final[SimulatorFault] = {"job": {"fail": True, "error_code": "IMG.0061"}}
 
 
-class RoundRun:
-    """One round on one lane."""
+class RoundRunner:
+    """Runs one round in one environment."""
 
-    def __init__(self, lane: Lane, plan: Round, tally: Tally) -> None:
-        self._lane = lane
+    def __init__(self, environment: Environment, plan: Round, results: Results) -> None:
+        self._env = environment
         self._plan = plan
-        self._tally = tally
+        self._results = results
         self._rng = plan.rng
-        self._names = [wanted.name for wanted in plan.objects]
+        self._names = [planned.name for planned in plan.objects]
         self._outages: set[asyncio.Task[None]] = set()
         self._trap: Trap | None = None
         self._deleted = False
 
     async def run(self) -> list[Violation]:
-        """Run it and return what is wrong."""
+        """Run the round; return the violations."""
         try:
             return await self._run()
         finally:
             for outage in self._outages:
                 outage.cancel()
             await asyncio.gather(*self._outages, return_exceptions=True)
-            for gate in (self._lane.kube_gate, self._lane.cloud_gate):
-                gate.forget()
-                gate.down = False
+            for proxy in (self._env.api_proxy, self._env.cloud_proxy):
+                proxy.reset()
+                proxy.down = False
 
     async def _run(self) -> list[Violation]:
-        lane, plan = self._lane, self._plan
-        lane.tell(f"=== {plan}")
+        env, plan = self._env, self._plan
+        env.note(f"=== {plan}")
         await self._begin()
-        await lane.create(plan.objects)
+        await env.create(plan.objects)
         await self._kill_at(plan.stage(Stage.COPY))
-        if not plan.early:
-            found = await self._settled()
+        if not plan.deleted_early:
+            found = await self._finish()
             if not found and await self._release_halted():
-                found = await self._settled()
+                found = await self._finish()
             if found:
                 return found
-        elif Need.IN_FLIGHT in {need for hit in plan.hits for need in hit.point.needs}:
+        elif Need.IN_FLIGHT in {need for kill in plan.kills for need in kill.point.needs}:
             await self._until_copying()
         await self._delete(plan.stage(Stage.DELETION))
-        return await self._gone()
+        return await self._check_deleted()
 
     async def _begin(self) -> None:
-        lane, plan = self._lane, self._plan
-        await lane.cloud.no_faults()
-        await lane.cloud.knobs(copy_seconds=plan.copy_seconds)
-        orders = list(plan.fault.at_start(self._rng))
-        if plan.job_fails and Need.FAILED_JOB not in plan.fault.gives:
-            orders.append(_FAILED_JOB)
-        for order in orders:
-            await lane.cloud.fault(order, len(plan.objects) // 2 + 1 if len(plan.objects) > 1 else 1)
-        hits = plan.stage(Stage.COPY)
-        if hits and hits[0].point.name == "login":
-            await lane.kill_operators()
-        self._arm(hits[0] if hits else None)
-        while len(lane.operators) < (2 if plan.rivals else 1):
-            lane.start_operator()
-        while len(lane.operators) > (2 if plan.rivals else 1):
-            await lane.kill(lane.operators[-1])
+        env, plan = self._env, self._plan
+        await env.cloud.clear_faults()
+        await env.cloud.set_knobs(copy_seconds=plan.copy_seconds)
+        faults = list(plan.fault.at_start(self._rng))
+        if plan.job_fails and Need.FAILED_JOB not in plan.fault.fulfils:
+            faults.append(_FAILED_JOB)
+        for fault in faults:
+            await env.cloud.add_fault(fault, len(plan.objects) // 2 + 1 if len(plan.objects) > 1 else 1)
+        kills = plan.stage(Stage.COPY)
+        if kills and kills[0].point.name == "login":
+            await env.kill_operators()
+        self._set_trap(kills[0] if kills else None)
+        while len(env.operators) < (2 if plan.two_operators else 1):
+            env.start_operator()
+        while len(env.operators) > (2 if plan.two_operators else 1):
+            await env.kill(env.operators[-1])
 
-    async def _kill_at(self, hits: Sequence[Hit], *, armed: bool = True) -> None:
-        """Kill at these points, of which the trap of the first is set already if it is ``armed``."""
-        for place, hit in enumerate(hits):
-            following = hits[place + 1] if place + 1 < len(hits) else None
-            if place == 0 and not armed:
-                self._arm(hit)
+    async def _kill_at(self, kills: Sequence[Kill]) -> None:
+        """Kill at these points. The trap of the first one is set already."""
+        for kill, following in zip(kills, [*kills[1:], None], strict=False):
             trap = self._trap
-            if not await self._reached(hit, trap):
-                self._tally.missed(hit.point, self._plan.fault)
-                self._lane.tell(f"{hit.point.name} was not reached")
+            if not await self._reached(kill, trap):
+                self._results.missed(kill.point, self._plan.fault)
+                self._env.note(f"{kill.point.name} is not reached")
                 if trap:
-                    trap.release(Fate.GOES_ON)
-                self._arm(following)
+                    trap.release(Decision.FORWARD)
+                self._set_trap(following)
                 continue
-            self._lane.tell(f"{hit.point.name} is reached")
-            if hit.point.after is After.FROZEN:
-                await self._freeze(hit, trap, following)
+            self._env.note(f"{kill.point.name} is reached")
+            if kill.point.after is After.FROZEN:
+                await self._freeze(trap, following, kill)
             else:
-                await self._kill(hit, trap, following)
+                await self._kill(trap, following, kill)
 
-    async def _kill(self, hit: Hit, trap: Trap | None, following: Hit | None) -> None:
-        lane, after = self._lane, hit.point.after
-        lane.notice_deaths()
-        victims = list(lane.operators) if hit.both else [self._rng.choice(lane.operators)]
+    async def _kill(self, trap: Trap | None, following: Kill | None, kill: Kill) -> None:
+        env, after = self._env, kill.point.after
+        env.replace_crashed()
+        victims = list(env.operators) if kill.both else [self._rng.choice(env.operators)]
         for operator in victims:
-            await lane.kill(operator)
-        self._tally.killed(hit.point, self._plan.fault, len(victims))
-        if trap and after is not After.LANDS_LATE:
-            trap.release(Fate.GOES_ON if after is After.LANDS else Fate.LOST)
-        await self._strike()
-        if hit.point.name == "deleted-while-away":
-            await self._ask_for_deletion()
-        self._arm(following)
-        watches = lane.kube_gate.streams_opened
+            await env.kill(operator)
+        self._results.killed(kill.point, self._plan.fault, len(victims))
+        if trap and after is not After.FORWARDED_LATE:
+            trap.release(Decision.FORWARD if after is After.FORWARDED else Decision.DROP)
+        await self._inject_fault()
+        if kill.point.name == "deleted-while-away":
+            await self._request_deletion()
+        self._set_trap(following)
+        streams = env.api_proxy.streams_opened
         for _ in victims:
-            lane.start_operator(cold=hit.cold)
-        if trap and after is After.LANDS_LATE:
+            env.start_operator(cold=kill.cold)
+        if trap and after is After.FORWARDED_LATE:
             with contextlib.suppress(NotInTime):
-                await lane.until_watching(watches)
-            await asyncio.sleep(hit.late)
-            lane.tell(f"{hit.point.name} lands")
-            trap.release(Fate.GOES_ON)
+                await env.until_watching(streams)
+            await asyncio.sleep(kill.late)
+            env.note(f"{kill.point.name}: the held request is forwarded")
+            trap.release(Decision.FORWARD)
 
-    async def _freeze(self, hit: Hit, trap: Trap | None, following: Hit | None) -> None:
-        """Freeze the operator with a reply at its door; thaw it when another one has finished its work."""
+    async def _freeze(self, trap: Trap | None, following: Kill | None, kill: Kill) -> None:
+        """Freeze the operator before it reads a reply, and resume it when another one has finished its work."""
         assert trap is not None
         assert trap.caught is not None
-        lane = self._lane
-        frozen = list(lane.operators)
+        env = self._env
+        frozen = list(env.operators)
         for operator in frozen:
             operator.freeze()
-            lane.tell(f"{operator.name} is frozen")
-        trap.release(Fate.GOES_ON)
-        await self._strike()
-        lane.operators.clear()
-        lane.start_operator()
-        wanted = self._wanted_of(trap.caught)
+            env.note(f"{operator.name} is frozen")
+        trap.release(Decision.FORWARD)
+        await self._inject_fault()
+        env.operators.clear()
+        env.start_operator()
+        copy = self._copy_of(trap.caught)
         with contextlib.suppress(NotInTime):
-            await self._until(lambda: wanted is None or wanted.at_rest or wanted.gone, "taken over", _FROZEN_SECONDS)
+            await self._until(lambda: copy is None or copy.finished or copy.gone, "taken over", _FROZEN_SECONDS)
         for operator in frozen:
-            lane.tell(f"{operator.name} thaws")
-            operator.thaw()
-        await asyncio.sleep(_THAWED_SECONDS)
+            env.note(f"{operator.name} is resumed")
+            operator.resume()
+        await asyncio.sleep(_RESUMED_SECONDS)
         for operator in frozen:
-            await lane.kill(operator)
-        self._tally.killed(hit.point, self._plan.fault, len(frozen))
-        self._arm(following)
+            await env.kill(operator)
+        self._results.killed(kill.point, self._plan.fault, len(frozen))
+        self._set_trap(following)
 
-    async def _strike(self) -> None:
-        """Let the fault of the round strike, together with a kill."""
-        lane, fault = self._lane, self._plan.fault
-        for order in fault.at_kill(self._rng):
-            await lane.cloud.fault(order, len(self._names) // 4 + 1)
-        lane.kube_gate.spoilers = fault.spoilers(self._rng)
+    async def _inject_fault(self) -> None:
+        """Inject the part of the round's fault that comes with a kill."""
+        env, fault = self._env, self._plan.fault
+        for simulator_fault in fault.at_kill(self._rng):
+            await env.cloud.add_fault(simulator_fault, len(self._names) // 4 + 1)
+        env.api_proxy.false_replies = fault.false_replies(self._rng)
         if fault.outage is not None:
             task = asyncio.create_task(self._outage(fault.outage, self._rng.uniform(1.0, 3.0)))
             self._outages.add(task)
             task.add_done_callback(self._outages.discard)
 
     async def _outage(self, outage: Outage, seconds: float) -> None:
-        lane = self._lane
-        lane.tell(f"{outage.name} for {seconds:.1f} s")
+        env = self._env
+        env.note(f"{outage.name} for {seconds:.1f} s")
         if outage is Outage.API_RESTART:
-            await lane.cluster.restart()
+            await env.cluster.restart()
         elif outage is Outage.WATCHES:
             for _ in range(8):
                 await asyncio.sleep(seconds / 4)
-                lane.kube_gate.cut_streams()
+                env.api_proxy.cut_streams()
         else:
-            gate = lane.kube_gate if outage is Outage.API_DOWN else lane.cloud_gate
-            gate.down = True
-            gate.cut_streams()
+            proxy = env.api_proxy if outage is Outage.API_DOWN else env.cloud_proxy
+            proxy.down = True
+            proxy.cut_streams()
             await asyncio.sleep(seconds)
-            gate.down = False
-        lane.tell(f"{outage.name} is over")
+            proxy.down = False
+        env.note(f"{outage.name} is over")
 
-    def _arm(self, hit: Hit | None) -> None:
+    def _set_trap(self, kill: Kill | None) -> None:
         self._trap = None
-        gate = self._gate(hit.point.side) if hit else None
-        if hit and gate:
-            self._trap = gate.set_trap(self._exactly(hit), hit.point.moment, hit.skip)
+        proxy = self._proxy(kill.point.server) if kill else None
+        if kill and proxy:
+            self._trap = proxy.set_trap(self._matches(kill), kill.point.moment, kill.skip)
 
-    def _gate(self, side: Side) -> Gateway | None:
-        return {Side.KUBE: self._lane.kube_gate, Side.CLOUD: self._lane.cloud_gate}.get(side)
+    def _proxy(self, server: Server) -> Proxy | None:
+        return {Server.KUBE: self._env.api_proxy, Server.CLOUD: self._env.cloud_proxy}.get(server)
 
-    def _exactly(self, hit: Hit) -> Matches:
-        """Return what the point matches; the same list call is preflight and lookup, which the object tells apart."""
-        matches = hit.point.matches
-        lookup = Need.UNKNOWN_OUTCOME in hit.point.needs
-        if hit.point.side is not Side.CLOUD or not (lookup or hit.point.name == "preflight"):
+    def _matches(self, kill: Kill) -> Matches:
+        """Return what the point matches. Preflight and lookup are the same list call; the object's status decides."""
+        matches = kill.point.matches
+        lookup = Need.UNKNOWN_OUTCOME in kill.point.needs
+        if kill.point.server is not Server.CLOUD or not (lookup or kill.point.name == "preflight"):
             return matches
 
         def exactly(request: Request, reply: Reply | None) -> bool:
-            wanted = self._lane.truth.wanted.get(request.query.get("name", ""))
-            return matches(request, reply) and wanted is not None and bool(wanted.status.get("attempt")) is lookup
+            copy = self._env.tracker.copies.get(request.query.get("name", ""))
+            return matches(request, reply) and copy is not None and bool(copy.status.get("attempt")) is lookup
 
         return exactly
 
-    async def _reached(self, hit: Hit, trap: Trap | None) -> bool:
+    async def _reached(self, kill: Kill, trap: Trap | None) -> bool:
         if trap is None:
-            await asyncio.sleep(hit.pause)
-            await self._lane.look()
-            return not self._over or hit.point.name == "deleted-while-away"
+            await asyncio.sleep(kill.pause)
+            await self._env.refresh()
+            return not self._over or kill.point.name == "deleted-while-away"
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _REACH_SECONDS
         while loop.time() < deadline:
-            if await first(trap.sprung, seconds=_LOOK_SECONDS):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(trap.sprung.wait(), _POLL_SECONDS)
                 return True
-            await self._lane.look()
+            await self._env.refresh()
             if self._over:
                 break
         return trap.sprung.is_set()
 
     @property
     def _over(self) -> bool:
-        """Whether there is nothing left to do for the operator."""
-        return all(wanted.gone if self._deleted else wanted.at_rest or wanted.gone for wanted in self._ours)
+        """Whether the operator has nothing left to do."""
+        return all(copy.gone if self._deleted else copy.finished or copy.gone for copy in self._copies)
 
     @property
-    def _ours(self) -> list[Wanted]:
-        return [self._lane.truth.wanted[name] for name in self._names]
+    def _copies(self) -> list[TrackedCopy]:
+        return [self._env.tracker.copies[name] for name in self._names]
 
-    def _wanted_of(self, request: Request) -> Wanted | None:
-        """Return the object that a held request is about."""
+    def _copy_of(self, request: Request) -> TrackedCopy | None:
+        """Return the object that a held request belongs to."""
         parts = request.path.split("/")
         name = parts[parts.index("imagecopies") + 1] if "imagecopies" in parts else (request.json or {}).get("name", "")
-        return self._lane.truth.wanted.get(name)
+        return self._env.tracker.copies.get(name)
 
-    async def _settled(self) -> list[Violation]:
-        """Wait until all objects are at rest; return what is wrong then."""
-        seconds = _REST_SECONDS + len(self._plan.objects)
+    async def _finish(self) -> list[Violation]:
+        """Wait until all objects are finished; return the violations then."""
+        seconds = _FINISH_SECONDS + len(self._plan.objects)
         with contextlib.suppress(NotInTime):
-            await self._until(lambda: all(wanted.at_rest for wanted in self._ours), "at rest", seconds)
-        return await self._check([wanted for wanted in self._ours if not wanted.at_rest])
+            await self._until(lambda: all(copy.finished for copy in self._copies), "finished", seconds)
+        return await self._check([copy for copy in self._copies if not copy.finished])
 
     async def _release_halted(self) -> bool:
-        """Say Retry for what halted with an outcome that is not known; tell whether there was any."""
-        halted = [wanted.plan.name for wanted in self._ours if wanted.reason == "OutcomeUnknown"]
+        """Set unknownOutcomePolicy to Retry where an unknown outcome halted a copy; return whether there was any."""
+        halted = [copy.plan.name for copy in self._copies if copy.reason == "OutcomeUnknown"]
         for name in halted:
-            await self._lane.edit(name, unknownOutcomePolicy="Retry")
+            await self._env.edit(name, unknownOutcomePolicy="Retry")
         if halted:
-            await self._lane.look()
+            await self._env.refresh()
         return bool(halted)
 
     async def _until_copying(self) -> None:
         def copying() -> bool:
-            return any((wanted.status.get("attempt") or {}).get("jobID") or wanted.at_rest for wanted in self._ours)
+            return any((copy.status.get("attempt") or {}).get("jobID") or copy.finished for copy in self._copies)
 
         with contextlib.suppress(NotInTime):
             await self._until(copying, "copying", _REACH_SECONDS)
 
-    async def _delete(self, hits: Sequence[Hit]) -> None:
-        away = bool(hits) and hits[0].point.name == "deleted-while-away"
-        self._arm(hits[0] if hits else None)
-        if not away:
-            await self._ask_for_deletion()
-        await self._kill_at(hits)
+    async def _delete(self, kills: Sequence[Kill]) -> None:
+        self._set_trap(kills[0] if kills else None)
+        if not kills or kills[0].point.name != "deleted-while-away":
+            await self._request_deletion()
+        await self._kill_at(kills)
 
-    async def _ask_for_deletion(self) -> None:
+    async def _request_deletion(self) -> None:
         self._deleted = True
-        await self._lane.delete(self._names)
+        await self._env.delete(self._names)
 
-    async def _gone(self) -> list[Violation]:
+    async def _check_deleted(self) -> list[Violation]:
+        """Wait until all objects are gone; return the violations then."""
         with contextlib.suppress(NotInTime):
-            await self._until(lambda: all(wanted.gone for wanted in self._ours), "gone", _REST_SECONDS)
-        return await self._check([wanted for wanted in self._ours if not wanted.gone])
+            await self._until(lambda: all(copy.gone for copy in self._copies), "gone", _FINISH_SECONDS)
+        return await self._check([copy for copy in self._copies if not copy.gone])
 
     async def _until(self, holds: Callable[[], bool], what: str, seconds: float) -> None:
-        async def look() -> bool:
-            await self._lane.look()
+        async def check() -> bool:
+            await self._env.refresh()
             return holds()
 
-        await until(look, what, seconds, every=_LOOK_SECONDS)
+        await until(check, what, seconds, every=_POLL_SECONDS)
 
-    async def _check(self, stuck: Sequence[Wanted]) -> list[Violation]:
-        number, lane = self._plan.number, self._lane
+    async def _check(self, stuck: Sequence[TrackedCopy]) -> list[Violation]:
+        number, env = self._plan.number, self._env
         found = [
-            Violation(Kind.STUCK, wanted.plan.name, f"{wanted.phase or 'without status'} ({wanted.reason})", number)
-            for wanted in stuck
+            Violation(Kind.STUCK, copy.plan.name, f"{copy.phase or 'without status'} ({copy.reason})", number)
+            for copy in stuck
         ]
-        died = [Violation(Kind.DIED, "operator", words, number) for words in lane.died]
-        lane.died.clear()
-        return [*found, *died, *await lane.check(number)]
+        crashes = [Violation(Kind.DIED, "operator", message, number) for message in env.crashes]
+        env.crashes.clear()
+        return [*found, *crashes, *await env.check(number)]

@@ -1,6 +1,7 @@
-"""A short part of the kill matrix with a fixed seed, and the proof that it would see a duplicate.
+"""A short part of the kill matrix with a fixed seed, and the proof that it finds duplicates.
 
-The whole of it is `make chaos`. These take tens of seconds, because a copy takes seconds and the settle window is ten.
+The whole matrix is `make chaos`. These tests take tens of seconds, because a copy takes seconds and the settle window
+is ten seconds long.
 """
 
 from dataclasses import replace
@@ -10,13 +11,13 @@ from typing import Final
 import pytest
 
 from chaos import faults, points
+from chaos.invariants import Kind
 from chaos.matrix import Options, run
 from chaos.plan import Round, compose
-from chaos.tally import Tally
-from chaos.truth import Kind
+from chaos.results import Results
 
 _SEED: Final = 4
-_PARTS: Final = (
+_ROUNDS: Final = (
     ("none", 1, ("before-intent", "post-acted-no-reply", "tags-set")),
     ("reply-lost", 2, ("post-acted-no-reply", "found-not-written", "terminal-unheard")),
     ("api-reply-lost", 1, ("finalizer-on-unheard", "job-id-not-written", "before-terminal")),
@@ -24,37 +25,40 @@ _PARTS: Final = (
     ("api-down", 5, ("job-id-lands-late", "terminal-lands-late", "last-finalizer-off")),
     ("none", 1, ("after-job-id", "deletion-in-flight", "last-finalizer-unheard")),
 )
-"""Rounds of some ten seconds, all at once: fault, objects, points. In the last but one two operators run."""
+"""Fault, number of objects and points of rounds that take some ten seconds, all at once.
+
+Two operators run in the last round but one.
+"""
 
 
 def _rounds() -> list[Round]:
     rounds = []
-    for number, (fault, objects, names) in enumerate(_PARTS):
-        wanted = [points.BY_NAME[name] for name in names]
-        round_ = compose(_SEED, number, faults.BY_NAME[fault], wanted, objects=objects)
-        hits = tuple(replace(hit, cold=False) for hit in round_.hits)
-        rivals, early = number == len(_PARTS) - 2, "deletion-in-flight" in names
-        rounds.append(replace(round_, hits=hits, rivals=rivals, early=early))
+    for number, (fault, objects, names) in enumerate(_ROUNDS):
+        chosen = [points.BY_NAME[name] for name in names]
+        round_ = compose(_SEED, number, faults.BY_NAME[fault], chosen, objects=objects)
+        kills = tuple(replace(kill, cold=False) for kill in round_.kills)
+        two_operators, deleted_early = number == len(_ROUNDS) - 2, "deletion-in-flight" in names
+        rounds.append(replace(round_, kills=kills, two_operators=two_operators, deleted_early=deleted_early))
     return rounds
 
 
-async def _run(rounds: list[Round], folder: Path, way: str | None = None) -> Tally:
-    options = Options(seed=_SEED, lanes=len(rounds), way=way, build=folder, verbose=True)
-    tally = await run(options, iter(rounds), print)
-    print(tally.table())
-    return tally
+async def _run(rounds: list[Round], folder: Path, mutation: str | None = None) -> Results:
+    options = Options(seed=_SEED, parallel=len(rounds), mutation=mutation, build=folder, verbose=True)
+    results = await run(options, iter(rounds), print)
+    print(results.table())
+    return results
 
 
 @pytest.mark.timeout(240)
 async def test_no_copy_is_made_twice_lost_or_stuck_wherever_the_operator_is_killed(tmp_path: Path) -> None:
-    tally = await _run(_rounds(), tmp_path)
-    assert not tally.violations, [str(violation) for violation in tally.violations]
-    assert tally.kills >= 12
+    results = await _run(_rounds(), tmp_path)
+    assert not results.violations, [str(violation) for violation in results.violations]
+    assert results.kills >= 12
 
 
 @pytest.mark.timeout(120)
 async def test_a_protocol_that_is_broken_on_purpose_is_seen_to_make_duplicates(tmp_path: Path) -> None:
     lost = [points.BY_NAME["post-acted-no-reply"]]
     rounds = [compose(_SEED, 0, faults.BY_NAME["row-late"], lost, objects=2)]
-    tally = await _run(rounds, tmp_path, way="skip-intent")
-    assert tally.count(Kind.DUPLICATE) >= 1
+    results = await _run(rounds, tmp_path, mutation="skip-intent")
+    assert results.count(Kind.DUPLICATE) >= 1

@@ -6,7 +6,7 @@
         plane.create_namespace("team-a")
         plane.kubectl("get", "imagecopies", "-n", "team-a")
 
-`binaries` says where the programs come from, `plane` how they are run, `errors` what can go wrong.
+`binaries` gets the programs, `plane` runs them, `errors` has the exceptions.
 """
 
 from controlplane import versions

@@ -1,4 +1,4 @@
-"""`python -m controlplane`: get the programs, or run a control plane by hand."""
+"""`python -m controlplane`: get the programs of a control plane, or run one by hand."""
 
 import argparse
 import os
@@ -17,7 +17,7 @@ from controlplane.progress import say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0, 1 with the reason on stderr, 2 for wrong usage."""
+    """Run one command. Return its exit code: 0, 1 with the reason on stderr, or 2 for wrong usage."""
     options = _parser().parse_args(arguments)
     for number in (signal.SIGTERM, signal.SIGHUP):
         # nohup ignores SIGHUP on purpose.
@@ -43,22 +43,22 @@ def _parser() -> argparse.ArgumentParser:
     binaries = commands.add_parser(
         "binaries",
         help="get the programs and print their folder",
-        description="Get etcd, kube-apiserver and kubectl and print their folder (several, as in PATH, where "
-        "they come from more than one). In this order: KUBEBUILDER_ASSETS, the cache, the envtest archive, "
-        "built with Go (8 min on 2 cores). Progress goes to stderr.",
+        description="Get etcd, kube-apiserver and kubectl, and print their folder (or folders, separated as in PATH). "
+        "Sources, in this order: KUBEBUILDER_ASSETS, the cache, the envtest archive, a build with Go "
+        "(8 min on 2 cores). Progress goes to stderr.",
     )
     binaries.add_argument("--all", action="store_true", help="also kube-controller-manager and helm")
     run = commands.add_parser(
         "run",
         help="run a control plane until Ctrl-C",
         description="Run a control plane in the foreground until Ctrl-C. Prints `export KUBECONFIG=...` when "
-        "it is ready. Nothing is left of it afterwards.",
+        "it is ready. It removes all its files at the end.",
     )
-    run.add_argument("--kubeconfig", type=Path, metavar="FILE", help="write the administrator's kubeconfig here, too")
+    run.add_argument("--kubeconfig", type=Path, metavar="FILE", help="also write the administrator's kubeconfig here")
     run.add_argument(
         "--controllers",
         action="store_true",
-        help="also run kube-controller-manager: namespaces go, owned objects are collected",
+        help="also run kube-controller-manager, which deletes namespaces and collects garbage",
     )
     return parser
 
@@ -71,7 +71,7 @@ def _binaries(*, everything: bool) -> None:
 def _run(kubeconfig: Path | None, *, controllers: bool) -> None:
     need = (*versions.CORE, versions.CONTROLLER_MANAGER) if controllers else versions.CORE
     if kubeconfig and kubeconfig.exists():
-        raise ControlPlaneError(f"{kubeconfig} exists already, and would be overwritten and removed")
+        raise ControlPlaneError(f"{kubeconfig} exists already: remove it, or name another file")
     plane = ControlPlane(find_binaries(need), controller_manager=controllers)
     with plane:
         if kubeconfig:

@@ -1,7 +1,7 @@
-"""Every write the API server answered, as it logged it: who changed what, how often, with what outcome.
+"""The audit log of the API server: all writes, and the reads of Secrets.
 
-The API server appends one JSON line per write when it has answered it (stage ResponseComplete), so an event
-can appear some milliseconds after the client has its answer. Of reads, those of Secrets alone are logged.
+The API server appends one line of JSON when it has answered a request (stage ResponseComplete). An event may therefore
+appear some milliseconds after the client has its answer.
 """
 
 import json
@@ -29,10 +29,10 @@ POLICY: Final = {
 
 @dataclass(frozen=True)
 class AuditEvent:
-    """One write, or one read of a Secret. `code` is the HTTP status it was answered with; refused writes are here, too.
+    """One write, or one read of a Secret. Refused requests are included; `code` is the HTTP status of the answer.
 
-    `name` is empty for creations with generateName and for deletecollection; `namespace` for cluster-wide
-    kinds; `resource` is the plural, `group` empty for the core API, `subresource` for instance `status`.
+    `name` is empty for creations with generateName and for deletecollection. `namespace` is empty for cluster-scoped
+    kinds, `group` for the core API. `resource` is the plural, `subresource` for instance `status`.
     """
 
     verb: str
@@ -53,7 +53,7 @@ class AuditEvent:
 
     @classmethod
     def parse(cls, line: str | bytes) -> Self:
-        """Read one line of the audit log; raises ValueError or KeyError where it is none."""
+        """Parse one line of the audit log; raise ValueError or KeyError if it is none."""
         event: dict[str, Any] = json.loads(line)
         target: dict[str, str] = event.get("objectRef") or {}
         uri: str = event["requestURI"]
@@ -77,7 +77,7 @@ class AuditEvent:
 
 
 def read(log: Path, start: int = 0) -> Iterator[AuditEvent]:
-    """Yield the events from this byte on, in the order of their completion; a half-written line is left out."""
+    """Yield the events from this byte on, in the order of completion. An incomplete last line is left out."""
     if not log.exists():
         return
     with log.open("rb") as file:
@@ -88,5 +88,5 @@ def read(log: Path, start: int = 0) -> Iterator[AuditEvent]:
 
 
 def position(log: Path) -> int:
-    """Return the byte at which the next event will begin."""
+    """Return the offset in bytes at which the next event will begin."""
     return log.stat().st_size if log.exists() else 0

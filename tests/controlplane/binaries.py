@@ -1,7 +1,7 @@
-"""Get the programs of a control plane: KUBEBUILDER_ASSETS, else the releases, else built with Go.
+"""Gets the programs of a control plane from KUBEBUILDER_ASSETS, else from the releases, else by building them with Go.
 
-What was downloaded or built once stays in the cache (`store`) and is taken from there at once, without
-asking the network. Each way that fails says so in one line on stderr, and the next one is tried.
+Programs that were downloaded or built once stay in the cache (`store`) and are then used without network access. A
+source that fails is reported in one line on stderr, and the next one is tried.
 """
 
 import os
@@ -23,7 +23,7 @@ Build = Callable[[Path, Path, Collection[str]], None]
 
 @dataclass(frozen=True)
 class Binaries:
-    """Paths of the programs; the last two are None where they were neither asked for nor at hand."""
+    """Paths of the programs. The last two are None if they were neither requested nor available."""
 
     etcd: Path
     kube_apiserver: Path
@@ -32,7 +32,7 @@ class Binaries:
     helm: Path | None = None
 
     def folders(self) -> list[Path]:
-        """Return the folders that hold the programs, that of etcd first; mostly one."""
+        """Return the folders that hold the programs, etcd's first. Usually it is one folder."""
         programs = (self.etcd, self.kube_apiserver, self.kubectl, self.kube_controller_manager, self.helm)
         return list(dict.fromkeys(program.parent for program in programs if program))
 
@@ -44,11 +44,13 @@ def find_binaries(
     cache: Path | None = None,
     build: Build = gobuild.build,
 ) -> Binaries:
-    """Return etcd, kube-apiserver, kubectl and whatever else of `versions.ALL` is needed.
+    """Return etcd, kube-apiserver, kubectl and the other needed programs of `versions.ALL`.
 
-    Takes milliseconds when they are in the cache, up to 10 minutes when they are not; progress goes to
-    stderr. Raises AssetsError where KUBEBUILDER_ASSETS is set wrongly, else BinariesError with the reason of
-    each way.
+    It takes milliseconds if they are in the cache, and up to 10 minutes otherwise. Progress goes to stderr.
+
+    Raises:
+        AssetsError: the folder KUBEBUILDER_ASSETS lacks a program.
+        BinariesError: no source has them; the message has the reason of each source.
     """
     unknown = set(need) - set(versions.ALL)
     if unknown:
@@ -86,7 +88,7 @@ class _Search:
             try:
                 found = self._released.ensure(versions.CORE, partial(download.released_core, self._sources))
             except DownloadError as error:
-                self._note(f"the envtest archive cannot be had ({error}); building with Go instead")
+                self._note(f"the envtest archive can't be downloaded ({error}); building with Go instead")
             else:
                 return self._with_extras(found, extras)
         return self._from_source([*versions.CORE, *extras])
@@ -102,15 +104,15 @@ class _Search:
             make = partial(download.released_extras, self._sources)
             return found | self._released.ensure(missing, make)
         except DownloadError as error:
-            self._note(f"{', '.join(missing)} cannot be downloaded ({error}); building with Go instead")
+            self._note(f"{', '.join(missing)} can't be downloaded ({error}); building with Go instead")
         return found | self._from_source(missing)
 
     def _from_source(self, names: Collection[str]) -> dict[str, Path]:
         try:
             return self._built.ensure(names, self._build)
         except BinariesError as error:
-            ways = "\n".join([*self._reasons, str(error)])
-            raise BinariesError(f"cannot get {', '.join(names)}:\n{ways}") from error
+            reasons = "\n".join([*self._reasons, str(error)])
+            raise BinariesError(f"can't get {', '.join(names)}:\n{reasons}") from error
 
     def _note(self, reason: str) -> None:
         self._reasons.append(reason)
@@ -118,12 +120,12 @@ class _Search:
 
 
 def from_assets(folder: Path) -> dict[str, Path]:
-    """Return what this folder holds; raises AssetsError where etcd, kube-apiserver or kubectl is missing."""
+    """Return the programs in a folder; raise AssetsError if etcd, kube-apiserver or kubectl is missing."""
     found = {name: folder.absolute() / name for name in versions.ALL if is_program(folder / name)}
     missing = [name for name in versions.CORE if name not in found]
     if missing:
         raise AssetsError(
-            f"{ASSETS_VARIABLE}={folder} has no executable {', '.join(missing)}. It must hold "
-            f"{', '.join(versions.CORE)}; unset it to have them downloaded or built"
+            f"{ASSETS_VARIABLE}={folder} has no executable {', '.join(missing)}. Name a folder with "
+            f"{', '.join(versions.CORE)}, or unset it to download or build them"
         )
     return found

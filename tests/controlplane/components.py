@@ -14,8 +14,8 @@ from controlplane.binaries import Binaries
 from controlplane.pki import Pki
 
 HOST: Final = "127.0.0.1"
-# Below the ports that Linux and macOS give to outgoing connections. A client that keeps trying to reach a
-# stopped API server could otherwise be given the very port it calls, connect to itself and keep it taken.
+# Below the ports that Linux and macOS use for outgoing connections. Otherwise a client that keeps calling a stopped
+# API server could get the very port that it calls, connect to itself, and occupy the port.
 _PORTS: Final = range(20000, 32768)
 _AUDIT_MEGABYTES: Final = 10_000
 _CONTROLLERS: Final = (
@@ -27,18 +27,18 @@ _CONTROLLERS: Final = (
 )
 
 
-_given: set[int] = set()
+_returned: set[int] = set()
 
 
 def free_ports(count: int) -> list[int]:
-    """Return that many different ports of 127.0.0.1 that nothing listens on at this moment.
+    """Return different ports of 127.0.0.1 on which nothing listens at the moment.
 
-    None of them was returned to this process before: whoever got it may listen on it later.
+    None of them was returned to this process before, because whoever got it may listen on it later.
     """
     chosen: list[int] = []
-    # The system's generator: processes that seed alike (pytest-randomly) must not choose alike.
+    # The system's generator: two processes with the same seed must not choose the same ports.
     for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
-        if port in _given:
+        if port in _returned:
             continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -48,14 +48,14 @@ def free_ports(count: int) -> list[int]:
                 continue
         chosen.append(port)
         if len(chosen) == count:
-            _given.update(chosen)
+            _returned.update(chosen)
             return chosen
     raise OSError(f"no free port on {HOST} between {_PORTS.start} and {_PORTS.stop}")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What one control plane keeps in its folder."""
+    """The files of one control plane in its folder."""
 
     folder: Path
     logs: Path
@@ -65,12 +65,12 @@ class Layout:
 
     @classmethod
     def create(cls, folder: Path, logs: Path) -> Self:
-        """Write keys, tokens and the audit policy."""
+        """Write keys, tokens and the audit policy into the folder."""
         logs.mkdir(parents=True, exist_ok=True)
         layout = cls(folder, logs, Pki.create(folder), secrets.token_hex(16), secrets.token_hex(16))
         layout.audit_policy.write_text(yaml.safe_dump(audit.POLICY))
         layout.tokens.touch(mode=0o600)
-        # The controllers get a user of their own, so that the audit log tells their writes from the tests'.
+        # The controllers have a user of their own, so that their writes differ from those of tests in the audit log.
         layout.tokens.write_text(
             f'{layout.admin_token},admin,admin,"system:masters"\n'
             f'{layout.manager_token},system:kube-controller-manager,kcm,"system:masters"\n'
@@ -79,21 +79,21 @@ class Layout:
 
     @property
     def audit_log(self) -> Path:
-        """JSON lines, one per write."""
+        """The audit log: lines of JSON."""
         return self.logs / "audit.jsonl"
 
     @property
     def audit_policy(self) -> Path:
-        """Which requests are logged."""
+        """The audit policy: which requests are logged."""
         return self.folder / "audit-policy.yaml"
 
     @property
     def tokens(self) -> Path:
-        """Static tokens with their users."""
+        """Static tokens and their users."""
         return self.folder / "tokens.csv"
 
     def write_kubeconfig(self, name: str, url: str, token: str) -> Path:
-        """Write a kubeconfig that needs no other file; readable by this user only."""
+        """Write a kubeconfig that only this user may read."""
         cluster = {"server": url, "certificate-authority": str(self.pki.ca)}
         context = {"cluster": "test", "user": "test", "namespace": "default"}
         config = {
@@ -111,7 +111,7 @@ class Layout:
 
 
 def etcd_command(binaries: Binaries, layout: Layout, client_port: int, peer_port: int) -> list[str | Path]:
-    """Return the command of a single etcd without durability: its data dies with the control plane."""
+    """Return the command of a single etcd that does not sync to disk, as its data ends with the control plane."""
     return [
         binaries.etcd,
         f"--data-dir={layout.folder / 'etcd'}",
@@ -125,10 +125,10 @@ def etcd_command(binaries: Binaries, layout: Layout, client_port: int, peer_port
 def apiserver_command(
     binaries: Binaries, layout: Layout, port: int, etcd_port: int, *, service_accounts: bool
 ) -> list[str | Path]:
-    """Return the command of an API server with RBAC, its own authority and an audit log of writes.
+    """Return the command of an API server with RBAC, its own certificate authority and an audit log.
 
-    `service_accounts` says whether something creates the default service accounts, which the admission of
-    Pods insists on.
+    `service_accounts` says whether a controller creates the default service accounts, which the admission of Pods
+    requires.
     """
     pki = layout.pki
     command: list[str | Path] = [
@@ -164,6 +164,6 @@ def manager_command(program: Path, kubeconfig: Path, layout: Layout) -> list[str
         f"--controllers={','.join(_CONTROLLERS)}",
         "--leader-elect=false",
         f"--root-ca-file={layout.pki.ca}",
-        # No port of its own: that it works is seen from the service accounts it creates.
+        # It needs no port: the service accounts that it creates show that it works.
         "--secure-port=0",
     ]

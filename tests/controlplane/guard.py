@@ -1,16 +1,15 @@
-"""Runs one program and ends it for certain when the process that asked for it is gone.
+"""Runs one program, and kills it when the process that started the guard has ended.
 
-A program of its own, started by `controlplane.process` as `python guard.py REMOVE LOG COMMAND...`; it knows
-the standard library only, so that it starts quickly. It holds the program in a process group of its own.
+This is a program of its own, started by `controlplane.process` as `python guard.py REMOVE LOG COMMAND...`. It imports
+only the standard library, so that it starts quickly. The program runs in a process group of its own.
 
-- Its stdin is a pipe whose other end its parent holds. End of file, or another parent than at the start,
-  means that the parent died, however it died: the group is killed, and the folder REMOVE (may be empty) too.
-- SIGTERM ends the group politely, SIGQUIT at once. It then exits with the code of the program.
-- Linux kills the program, should the guard itself be killed (PR_SET_PDEATHSIG). The parent does not use
-  PR_SET_PDEATHSIG itself, because that signal comes when the *thread* that started the child ends, and
-  pytest and asyncio start things from threads.
+- The parent holds the other end of the guard's stdin, a pipe. End of file, or another parent than at the start, means
+  that the parent has died. The guard then kills the group and removes the folder REMOVE, unless that is empty.
+- SIGTERM terminates the group, SIGQUIT kills it. The guard then exits with the exit code of the program.
+- If the guard itself is killed, Linux kills the program (PR_SET_PDEATHSIG). The parent can't use PR_SET_PDEATHSIG,
+  because that signal comes when the *thread* that started the child ends, and pytest and asyncio use threads.
 
-The first line of stdout is the process id of the program, or `error: ` and why it could not be started.
+The first line of stdout is the process id of the program, or `error: ` and the reason why it can't be started.
 """
 
 import contextlib
@@ -32,7 +31,7 @@ def _die_with_guard() -> None:
 
 
 def _signal_group(child: "subprocess.Popen[bytes]", number: int) -> None:
-    # Only `poll` in this one thread reaps the leader, so until then its number cannot be another's.
+    # Only `poll` in this thread reaps the leader, so until then no other process can have its id.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, number)
 
@@ -43,19 +42,19 @@ def _report(line: str) -> None:
 
 
 def _listen() -> int:
-    """Return a descriptor that yields the number of each signal that arrives, one byte each."""
-    heard, told = os.pipe()
-    os.set_blocking(told, False)
-    signal.set_wakeup_fd(told)
+    """Return a file descriptor that delivers the number of each signal as one byte."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGCHLD):
         signal.signal(number, lambda *_: None)
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    return heard
+    return reader
 
 
 def main(remove: str, log: str, command: list[str]) -> int:
-    """Run the command until it ends or has to; return its exit code."""
+    """Run the command until it ends or is ended; return its exit code."""
     parent = os.getppid()
     signals = _listen()
     try:
@@ -87,7 +86,7 @@ def main(remove: str, log: str, command: list[str]) -> int:
                 elif number == signal.SIGQUIT:
                     _signal_group(child, signal.SIGKILL)
     code = child.wait()
-    # Each guard of a control plane does this after its own program is dead: the last one leaves nothing.
+    # Each guard of a control plane does this after its program has ended, so the last one removes everything.
     if orphaned and remove:
         shutil.rmtree(remove, ignore_errors=True)
     return code if code >= 0 else 128 - code

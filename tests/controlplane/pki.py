@@ -1,4 +1,4 @@
-"""Keys and certificates of one control plane; they live as long as it does."""
+"""Keys and certificates of one control plane."""
 
 import datetime
 import ipaddress
@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFETIME: Final = datetime.timedelta(days=2)
-# A clock that is set back a little in mid-run must not make the certificate one of the future.
+# A clock that is set back a little while tests run must not make a certificate invalid.
 _BACKDATED: Final = datetime.timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Pki:
-    """PEM files: the authority's certificate, the API server's pair, the service-account key pair."""
+    """PEM files: certificate of the authority, key and certificate of the API server, service account key pair."""
 
     ca: Path
     serving_certificate: Path
@@ -28,7 +28,7 @@ class Pki:
 
     @classmethod
     def create(cls, folder: Path) -> Self:
-        """Write all files into this folder, keys readable by this user only. Takes a tenth of a second."""
+        """Write all files into a folder. Only this user may read the keys."""
         pki = cls(
             ca=folder / "ca.crt",
             serving_certificate=folder / "apiserver.crt",
@@ -38,7 +38,7 @@ class Pki:
         )
         authority_key = ec.generate_private_key(ec.SECP256R1())
         serving_key = ec.generate_private_key(ec.SECP256R1())
-        # RSA as with kubeadm and managed clusters: clouds that trust a cluster are told of RS256 only.
+        # RSA as with kubeadm and managed clusters: the clouds that trust a cluster know only RS256.
         account_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         authority = _authority(authority_key)
         serving = _serving(serving_key, authority, authority_key)
@@ -104,7 +104,7 @@ def _serving(
         x509.DNSName("kubernetes.default.svc"),
         x509.IPAddress(ipaddress.IPv4Address("127.0.0.1")),
     ]
-    # Python 3.13 and newer verify with VERIFY_X509_STRICT, which wants the authority's key identifier.
+    # Python 3.13 and newer verify with VERIFY_X509_STRICT, which requires the authority's key identifier.
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
     return (
         _builder("kube-apiserver", key, authority.subject)

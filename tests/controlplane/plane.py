@@ -3,9 +3,8 @@
     with ControlPlane(find_binaries()) as plane:
         plane.kubectl("apply", "-f", "-", input=manifest)
 
-Nothing is left of it afterwards, neither processes nor files: `stop` ends it, also after an exception, a
-Ctrl-C and at the end of the interpreter; should this process be killed, the guards of its processes see that
-and clear up (see `guard`).
+No process and no file is left afterwards: `stop` ends it, also after an exception, after Ctrl-C and at the end of the
+interpreter. If this process is killed, the guards of its processes notice that and clean up (see `guard`).
 """
 
 import atexit
@@ -40,12 +39,12 @@ _PORT_TAKEN: Final = "address already in use"
 
 
 class ControlPlane:
-    """One control plane; start it with `with` or `start`.
+    """One control plane, started by `with` or `start`.
 
-    `controller_manager` also runs the controllers that make namespaces go, collect garbage, create default
-    service accounts and Pods of Deployments; `binaries` must then hold it. `logs` is a folder that outlives
-    the control plane; by default its logs go with it. All methods may be called from any thread, but start
-    and stop from one at a time.
+    `controller_manager` also runs the controllers that delete namespaces, collect garbage, and create default service
+    accounts and the Pods of Deployments; `binaries` must then have it. `logs` is a folder that is kept; by default the
+    logs are removed with the control plane. All methods may be called from any thread, but start and stop from one
+    thread at a time.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class ControlPlane:
 
     @property
     def url(self) -> str:
-        """`https://127.0.0.1:<port>`, the same after a restart of the API server."""
+        """`https://127.0.0.1:<port>`. A restart of the API server does not change it."""
         return f"https://{HOST}:{self._port}"
 
     @property
@@ -97,26 +96,27 @@ class ControlPlane:
 
     @property
     def ca(self) -> Path:
-        """PEM file of the authority that signed the API server's certificate."""
+        """PEM file of the CA that signed the API server's certificate."""
         return self._started.pki.ca
 
     @property
     def logs(self) -> Path:
-        """Folder with one log per component and the audit log."""
+        """Folder with the log of each component and the audit log."""
         return self._started.logs
 
     @property
     def pids(self) -> dict[str, int]:
-        """Process id of each running component by program name; to measure, not to signal."""
+        """Process id of each running component by program name, for measurements. Signals go through the guards."""
         return {name: process.pid for name, process in self._processes.items() if process.running()}
 
     def start(self) -> None:
         """Start everything and wait until it is ready, some 4 s.
 
-        Raises StartError, with the last lines of the log of the component to blame, after clearing up.
+        Raises:
+            StartError: a component failed. The message has the last lines of its log, and everything is stopped.
         """
         if self._folder:
-            raise ControlPlaneError("this control plane runs already")
+            raise ControlPlaneError("this control plane runs already: stop it first")
         self._owner = os.getpid()
         atexit.register(self.stop)
         try:
@@ -131,11 +131,11 @@ class ControlPlane:
             raise
 
     def stop(self) -> None:
-        """End all processes and remove the folder. Does nothing where that is done already."""
+        """Kill all processes and remove the folder. Do nothing if that has been done already."""
         if os.getpid() != self._owner:
-            return  # a forked child that runs its parent's exit handlers
+            return  # this is a forked child that runs the exit handlers of its parent
         with self._stopping:
-            # At once: nothing of it will be read again, and a polite API server takes seconds.
+            # By SIGKILL: no data is needed any more, and a graceful shutdown of the API server takes seconds.
             for name in reversed(list(self._processes)):
                 self._processes.pop(name).stop()
             if self._http:
@@ -144,17 +144,17 @@ class ControlPlane:
             if self._folder:
                 shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = self._layout = None
-            # Last, so that a second Ctrl-C in mid-stop still finds this registered.
+            # Last, so that `stop` is still registered if a second Ctrl-C interrupts it.
             atexit.unregister(self.stop)
 
     def stop_apiserver(self, *, graceful: bool = False) -> None:
-        """Make the API server go away; etcd keeps the data. By default at once, as in a crash."""
+        """Stop the API server, by default at once as in a crash. etcd keeps the data."""
         self._processes.pop("kube-apiserver").stop(_GRACE_SECONDS if graceful else 0)
 
     def start_apiserver(self) -> None:
-        """Start the API server again, same port and data, and wait until it is ready; raises StartError."""
+        """Start the API server again with the same port and data. Wait until it is ready, or raise StartError."""
         if "kube-apiserver" in self._processes:
-            raise ControlPlaneError("the API server runs already")
+            raise ControlPlaneError("the API server runs already: stop it first")
         self._with_free_ports(lambda: self._start_apiserver(self._port))
 
     def restart_apiserver(self, *, graceful: bool = False) -> None:
@@ -163,11 +163,11 @@ class ControlPlane:
         self.start_apiserver()
 
     def compact(self, resource_version: str) -> None:
-        """Let etcd forget all before this: who watches from there is told 410 after a restart of the API server."""
-        order = {"revision": resource_version, "physical": True}
+        """Make etcd drop older versions. After a restart of the API server a watch from there gets 410 Gone."""
+        body = {"revision": resource_version, "physical": True}
         with httpx.Client(trust_env=False) as client:
             url = f"http://{HOST}:{self._etcd_port}/v3/kv/compaction"
-            client.post(url, json=order).raise_for_status()
+            client.post(url, json=body).raise_for_status()
 
     def kubectl(
         self,
@@ -176,9 +176,11 @@ class ControlPlane:
         check: bool = True,
         timeout_seconds: float = _KUBECTL_SECONDS,
     ) -> subprocess.CompletedProcess[str]:
-        """Run kubectl as administrator; raises KubectlError with its stderr where `check` and it failed.
+        """Run kubectl with an administrator's rights.
 
-        Raises subprocess.TimeoutExpired, too.
+        Raises:
+            KubectlError: `check` is true and kubectl failed; the message has its stderr.
+            subprocess.TimeoutExpired: it took too long.
         """
         layout = self._started
         options = [f"--kubeconfig={self.kubeconfig}", f"--cache-dir={layout.folder / 'kubectl'}"]
@@ -189,9 +191,10 @@ class ControlPlane:
         return done
 
     def create_namespace(self, name: str) -> None:
-        """Create a namespace; with the controllers, wait for its default service account as well.
+        """Create a namespace. If the controllers run, wait for its default service account.
 
-        Raises httpx.HTTPStatusError where it exists already.
+        Raises:
+            httpx.HTTPStatusError: it exists already.
         """
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         self._client.post("/api/v1/namespaces", json=body).raise_for_status()
@@ -199,31 +202,31 @@ class ControlPlane:
             self._wait_for_default_account(name)
 
     def metrics(self) -> str:
-        """Return the API server's own metrics in Prometheus' text format."""
+        """Return the metrics of the API server in the Prometheus text format."""
         return self._client.get("/metrics").raise_for_status().text
 
     def audit_events(self, start: int = 0) -> Iterator[AuditEvent]:
-        """Yield the writes the API server answered, oldest first, from this `audit_position` on."""
+        """Yield the events of the audit log, oldest first, from an `audit_position` on."""
         return audit.read(self._started.audit_log, start)
 
     def audit_position(self) -> int:
-        """Return where the audit log ends now, to read later only what comes after."""
+        """Return the end of the audit log, for reading only later events."""
         return audit.position(self._started.audit_log)
 
     @property
     def _started(self) -> Layout:
         if self._layout is None:
-            raise ControlPlaneError("this control plane does not run")
+            raise ControlPlaneError("this control plane does not run: start it first")
         return self._layout
 
     @property
     def _client(self) -> httpx.Client:
         if self._http is None:
-            raise ControlPlaneError("the API server was never ready")
+            raise ControlPlaneError("the API server has not been ready yet")
         return self._http
 
     def _with_free_ports(self, start: Callable[[], None]) -> None:
-        # Between choosing a port and listening on it another process can take it.
+        # Another process can take a port between its choice and its use.
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 start()

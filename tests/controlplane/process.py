@@ -1,4 +1,4 @@
-"""A long-running program that ends when this process does, however this process ends (see `guard`)."""
+"""Long-running programs that end together with this process, even if this process is killed (see `guard`)."""
 
 import contextlib
 import signal
@@ -15,10 +15,10 @@ _KILL_SECONDS: Final = 10.0
 
 
 class Process:
-    """One program under guard; its output is appended to the file `log`.
+    """One program and its guard. The output is appended to the file `log`.
 
-    Raises StartError where the program cannot be executed. `remove_if_orphaned` is a folder to delete, should
-    this process die without stopping the program.
+    Raises StartError if the program can't be executed. `remove_if_orphaned` is a folder that is removed if this process
+    dies without stopping the program.
     """
 
     def __init__(
@@ -44,29 +44,30 @@ class Process:
             cwd=cwd,
             env=None if env is None else dict(env),
         )
-        said = _pipe(self._guard.stdout).readline().decode().strip()
-        if not said.isdigit():
+        answer = _pipe(self._guard.stdout).readline().decode().strip()
+        if not answer.isdigit():
             self.stop()
-            raise StartError(f"{self.name} cannot be started: {said.removeprefix('error: ') or 'guard died'}")
-        self.pid = int(said)
-        """The process id of the program, to look at only: signals go through the guard."""
+            reason = answer.removeprefix("error: ") or "its guard ended"
+            raise StartError(f"{self.name} can't be started: {reason}")
+        self.pid = int(answer)
+        """The process id of the program, for measurements. Signals go through the guard."""
 
     def returncode(self) -> int | None:
-        """Return the exit code, as a shell would give it, or None while it runs."""
+        """Return the exit code as a shell shows it, or None while the program runs."""
         return self._guard.poll()
 
     def running(self) -> bool:
-        """Whether the program still runs."""
+        """Return whether the program still runs."""
         return self.returncode() is None
 
     def wait(self, timeout_seconds: float | None = None) -> int:
-        """Return the exit code when it has ended; raises subprocess.TimeoutExpired."""
+        """Wait until the program has ended; return its exit code. Raise subprocess.TimeoutExpired."""
         return self._guard.wait(timeout_seconds)
 
     def stop(self, grace_seconds: float = 0.0) -> None:
-        """End the program: SIGTERM and `grace_seconds` to obey it, then, or at once for 0, SIGKILL.
+        """End the program, and wait until it has ended. Do nothing if it has ended already.
 
-        It is dead when this returns. Does nothing where it is dead already.
+        It gets SIGTERM and `grace_seconds` to end, then SIGKILL. With 0 it gets SIGKILL at once.
         """
         try:
             if grace_seconds > 0:
@@ -80,7 +81,7 @@ class Process:
                 _pipe(pipe).close()
 
     def last_lines(self, count: int = 20) -> str:
-        """Return the end of the log."""
+        """Return the last lines of the log."""
         try:
             lines = self.log.read_text(errors="replace").splitlines()
         except OSError as error:

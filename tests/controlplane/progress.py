@@ -1,7 +1,7 @@
-"""Tell a waiting human what is being done, for how long already, and how long it usually takes.
+"""Progress of long work: what is being done, how long it has taken so far, and how long it usually takes.
 
-On a terminal one line is rewritten every second; elsewhere (CI logs) a line is added every ten seconds.
-Both go to stderr: stdout belongs to the result.
+On a terminal one line is rewritten every second. Elsewhere, as in CI logs, a line is added every ten seconds. Progress
+goes to stderr, results go to stdout.
 """
 
 import shutil
@@ -17,21 +17,21 @@ TERMINAL_SECONDS: Final = 1.0
 
 
 def say(line: str) -> None:
-    """Print one line to stderr at once."""
+    """Print one line to stderr and flush it."""
     print(f"controlplane: {line}", file=sys.stderr, flush=True)
 
 
 def minutes(seconds: float) -> str:
-    """Write a duration as `m:ss`."""
+    """Return a duration as `m:ss`."""
     whole = int(seconds)
     return f"{whole // 60}:{whole % 60:02d}"
 
 
 class Progress:
-    """A heartbeat while the `with` block runs.
+    """Reports progress while the `with` block runs.
 
-    `what` names the work, `expected` how long it usually takes (a phrase), `detail` is asked at every beat
-    and must be quick and must not raise.
+    `what` names the work, and `expected` says in words how long it usually takes. `detail` is called for every line. It
+    must be quick and must not raise.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Progress:
 
     @property
     def elapsed_seconds(self) -> float:
-        """Seconds since the block was entered."""
+        """Seconds since the start of the block."""
         return time.monotonic() - self._begin
 
     def _beat(self) -> None:
@@ -81,7 +81,7 @@ class Progress:
     def _write(self, text: str, *, final: bool) -> None:
         line = f"controlplane: {text}"
         if self._terminal:
-            # A line that wraps cannot be rewritten.
+            # A line that wraps can't be rewritten.
             shown = line if final else line[: shutil.get_terminal_size().columns - 1]
             self._stream.write(f"\r\x1b[K{shown}" + ("\n" if final else ""))
         else:

@@ -1,7 +1,7 @@
-"""The cache of programs: a folder per origin and version, filled by one process at a time.
+"""The cache of programs: one folder per source and version, filled by one process at a time.
 
-A program appears in its folder by one rename, after its bytes are all there, so that whatever carries its
-name is whole. Two processes that want the same programs take turns on a lock; the second one finds them.
+A program is renamed into its folder when it is complete, so a file with its name is never partial. Processes that want
+the same programs take turns by a lock; the second process finds them.
 """
 
 import fcntl
@@ -22,43 +22,43 @@ _LOCK_POLL_SECONDS: Final = 0.2
 _PARTIAL: Final = ".partial-"
 
 Make = Callable[[Path, Collection[str]], None]
-"""Puts the named programs into the folder it is given, or raises a BinariesError."""
+"""Puts the named programs into a folder, or raises BinariesError."""
 
 
 def cache_root() -> Path:
     """Return `${XDG_CACHE_HOME:-~/.cache}/imagecopy-operator`."""
     base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification: relative paths are to be ignored.
+    # The XDG specification says that relative paths must be ignored.
     home = Path(base) if base.startswith("/") else Path.home() / ".cache"
     return home / "imagecopy-operator"
 
 
 def is_program(path: Path) -> bool:
-    """Whether this is an executable file with something in it."""
+    """Return whether this is an executable file that is not empty."""
     return path.is_file() and os.access(path, os.X_OK) and path.stat().st_size > 0
 
 
 @dataclass(frozen=True)
 class Store:
-    """Programs of one origin and one set of versions; `key` names the folder and must change with them."""
+    """Programs of one source and one set of versions. `key` names the folder and must change with the versions."""
 
     key: str
     root: Path
 
     @property
     def folder(self) -> Path:
-        """Where the programs are, or will be."""
+        """The folder of the programs. It may not exist yet."""
         return self.root / self.key
 
     def present(self, names: Collection[str]) -> dict[str, Path]:
-        """Return those of the named programs that are there, whole."""
+        """Return those of the named programs that are in the cache."""
         paths = {name: self.folder / name for name in names}
         return {name: path for name, path in paths.items() if is_program(path)}
 
     def ensure(self, names: Collection[str], make: Make) -> dict[str, Path]:
-        """Return all the named programs, letting `make` produce those that are missing.
+        """Return the named programs. `make` produces those that are missing.
 
-        Raises what `make` raises, and BinariesError where it left one out; the cache is then as before.
+        Raises what `make` raises, or BinariesError if it did not make all of them. The cache is then unchanged.
         """
         found = self.present(names)
         if len(found) == len(set(names)):
@@ -77,21 +77,21 @@ class Store:
             make(Path(partial), missing)
             absent = [name for name in missing if not is_program(Path(partial, name))]
             if absent:
-                raise BinariesError(f"{self.key}: did not bring {', '.join(absent)}")
+                raise BinariesError(f"{self.key}: the source did not provide {', '.join(absent)}")
             for name in missing:
                 Path(partial, name).replace(self.folder / name)
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of this folder against other processes and threads, for the length of the block.
+    """Lock a folder against other processes and threads while the block runs.
 
-    The lock is a file beside the folder; the kernel lets go of it when its holder dies.
+    The lock is a file beside the folder. The kernel releases it when its holder ends.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         if not _try_lock(lock.fileno()):
-            with Progress(f"waiting for another process that is getting {folder.name}"):
+            with Progress(f"waiting for another process that gets {folder.name}"):
                 while not _try_lock(lock.fileno()):
                     time.sleep(_LOCK_POLL_SECONDS)
         yield

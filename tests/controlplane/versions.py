@@ -1,4 +1,4 @@
-"""Which programs of which versions, under which names, with which hashes."""
+"""Versions, names and hashes of the programs."""
 
 import platform
 import sys
@@ -10,11 +10,11 @@ KUBERNETES: Final = "v1.37.2"
 HELM: Final = "v4.3.1"
 ETCD: Final = "v3.7.3"
 
-# Patch releases of Kubernetes do not all get an envtest archive: this is the newest one of 1.37.
+# Not every patch release of Kubernetes has an envtest archive: this is the newest one of 1.37.
 ENVTEST: Final = "v1.37.0"
 
-# The hashes of envtest-releases.yaml in kubernetes-sigs/controller-tools, where setup-envtest takes them
-# from. Pinned here, so that a change of the index or of the release is noticed instead of followed.
+# The hashes of envtest-releases.yaml in kubernetes-sigs/controller-tools, which setup-envtest uses as well. They are
+# pinned here, so that a change of the index or of a release is an error.
 ENVTEST_SHA512: Final = {
     "linux-amd64": (
         "1d1c453633b72c161a5d5a886cde7ac850be1a2ac796a9e1d4ffacacc64868295"
@@ -41,16 +41,16 @@ CONTROLLER_MANAGER: Final = "kube-controller-manager"
 HELM_PROGRAM: Final = "helm"
 
 CORE: Final = (ETCD_PROGRAM, APISERVER, KUBECTL)
-"""What a control plane needs to run, and what an envtest archive holds."""
+"""The programs that a control plane needs, and that an envtest archive has."""
 EXTRAS: Final = (CONTROLLER_MANAGER, HELM_PROGRAM)
-"""What some tests need on top."""
+"""Further programs that some tests need."""
 ALL: Final = CORE + EXTRAS
 
 
 def host_platform() -> str:
-    """Name this machine as the releases do: `linux-amd64`, `darwin-arm64` and so on.
+    """Return the name that releases have for this machine, such as `linux-amd64` or `darwin-arm64`.
 
-    Raises BinariesError on any other system than Linux and macOS.
+    Raises BinariesError on systems other than Linux and macOS.
     """
     if sys.platform not in {"linux", "darwin"}:
         raise BinariesError(f"no control plane for {sys.platform}: only Linux and macOS are supported")

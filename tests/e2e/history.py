@@ -1,4 +1,4 @@
-"""Every version of the objects of a namespace, as a watch brings them."""
+"""Every version of the ImageCopies of a namespace, recorded from a watch."""
 
 import json
 import threading
@@ -7,27 +7,28 @@ from typing import Final
 
 import httpx
 
-from e2e.objects import GROUP, Api, Copy, Manifest
-from e2e.processes import wait_for
+from e2e.objects import Api, Copy
+from support.objects import Manifest, collection
+from support.waiting import wait_for
 
 _LAST: Final = "the-end"
 
 
 class Histories:
-    """Records all ImageCopies of a namespace from now on; a deleted one with its last version."""
+    """Records each version of all ImageCopies of a namespace, from now on. A deletion records the last version."""
 
     def __init__(self, api: Api, namespace: str) -> None:
-        self._api, self._path = api, f"{GROUP}/namespaces/{namespace}/imagecopies"
+        self._api, self._path = api, collection(namespace, "imagecopies")
         self._end = Copy(api, namespace, _LAST)
         self._versions: list[Manifest] = []
         self._problem: str | None = None
         self._ended = threading.Event()
         begin = api.get(self._path)["metadata"]["resourceVersion"]
-        # A daemon: after a failed test nobody ends it, the end of the API server does.
+        # A daemon thread: after a failed test it ends only with the API server.
         threading.Thread(target=self._record, args=(begin,), daemon=True).start()
 
     def close(self, last: Manifest) -> dict[str, list[Manifest]]:
-        """Return the versions of each object, oldest first; ``last`` is an ImageCopy, made to end the recording."""
+        """Return the versions of each object, oldest first. `last` is an ImageCopy, created to end the recording."""
         self._api.create(self._path, last | {"metadata": {"name": _LAST}})
         wait_for(self._ended.is_set, "the end of the recording")
         assert self._problem is None, self._problem

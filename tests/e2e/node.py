@@ -15,9 +15,11 @@ from types import TracebackType
 from typing import Final, Self
 
 from controlplane.process import Process
-from e2e.objects import Api, Manifest
+from e2e.objects import Api
 from e2e.pod import Box, Pod
-from e2e.processes import HOST, STOP
+from support.objects import Manifest
+from support.processes import HOST
+from support.waiting import STOP
 
 _POLL_SECONDS: Final = 0.2
 _NAME: Final = "here"

@@ -1,25 +1,23 @@
-"""Objects on the API server, as a test reads and changes them."""
+"""A client of the API server for tests that run in threads, and ImageCopies as a test reads and changes them."""
 
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import yaml
 
 from controlplane import AuditEvent, ControlPlane
-from e2e.processes import wait_for
+from support.objects import Manifest, collection
+from support.waiting import wait_for
 
-Manifest = dict[str, Any]
-
-GROUP: Final = "/apis/imagecopy.io/v1alpha1"
 _NOT_THE_OPERATOR: Final = ("python-httpx", "kubectl", "kube-controller-manager")
 _MERGE_PATCH: Final = {"Content-Type": "application/merge-patch+json"}
 
 
 class Api:
-    """The API server, as its administrator; one for all threads."""
+    """A client of the API server with an administrator's rights. All threads may use one of it."""
 
     def __init__(self, plane: ControlPlane) -> None:
         self.plane = plane
@@ -41,7 +39,7 @@ class Api:
         assert reply.is_success, reply.text
 
     def patch(self, path: str, change: Mapping[str, object]) -> None:
-        """Merge a change into an object."""
+        """Apply a merge patch to an object."""
         reply = self.http.patch(path, json=dict(change), headers=_MERGE_PATCH)
         assert reply.is_success, reply.text
 
@@ -53,7 +51,7 @@ class Api:
         return found
 
     def exists(self, path: str) -> bool:
-        """Tell whether there is such an object."""
+        """Tell whether an object exists."""
         return self.http.get(path).status_code != httpx.codes.NOT_FOUND
 
     def delete(self, path: str) -> None:
@@ -63,7 +61,7 @@ class Api:
 
 
 @dataclass(frozen=True)
-class Seen:
+class CopyState:
     """An ImageCopy at one moment."""
 
     body: Manifest
@@ -81,7 +79,7 @@ class Seen:
 
     @property
     def finalizers(self) -> list[str]:
-        """What keeps it from going."""
+        """Its finalizers."""
         return list(self.body["metadata"].get("finalizers", []))
 
     @property
@@ -90,18 +88,18 @@ class Seen:
         return [(ended["outcome"], ended.get("code")) for ended in self.status.get("attempts", [])]
 
     def condition(self, kind: str) -> Manifest:
-        """Return a condition; empty if it is not there."""
+        """Return a condition, or an empty dict if it has none of this type."""
         return next((c for c in self.status.get("conditions", []) if c["type"] == kind), {})
 
-    def told(self, kind: str) -> tuple[str, str]:
-        """Return status and reason of a condition."""
+    def status_and_reason(self, kind: str) -> tuple[str, str]:
+        """Return status and reason of a condition, empty if it has none of this type."""
         found = self.condition(kind)
         return found.get("status", ""), found.get("reason", "")
 
     @property
     def reason(self) -> str:
         """The reason of Ready."""
-        return self.told("Ready")[1]
+        return self.status_and_reason("Ready")[1]
 
     @property
     def message(self) -> str:
@@ -114,49 +112,55 @@ class Seen:
 
 
 class Copy:
-    """One ImageCopy, by its name."""
+    """One ImageCopy on the API server."""
 
     def __init__(self, api: Api, namespace: str, name: str) -> None:
         self.api, self.namespace, self.name = api, namespace, name
-        self.path = f"{GROUP}/namespaces/{namespace}/imagecopies/{name}"
+        self.path = f"{collection(namespace, 'imagecopies')}/{name}"
 
-    def get(self) -> Seen:
-        """Return it as it is."""
-        return Seen(self.api.get(self.path))
+    def get(self) -> CopyState:
+        """Read it."""
+        return CopyState(self.api.get(self.path))
 
-    def until(self, holds: Callable[[Seen], object], what: str, seconds: float = 60.0) -> Seen:
-        """Wait until something holds; return the object as it was then."""
+    def until(self, holds: Callable[[CopyState], object], what: str, seconds: float = 60.0) -> CopyState:
+        """Read it until a condition holds; return that state."""
 
-        def look() -> Seen | None:
-            seen = self.get()
-            return seen if holds(seen) else None
+        def check() -> CopyState | None:
+            state = self.get()
+            return state if holds(state) else None
 
-        return wait_for(look, f"{self.name}: {what}", seconds)
+        return wait_for(check, f"{self.name}: {what}", seconds)
 
-    def until_phase(self, phase: str, seconds: float = 60.0) -> Seen:
-        """Wait for a phase; a copy that fails instead fails the test at once."""
+    def until_phase(self, phase: str, seconds: float = 60.0) -> CopyState:
+        """Wait for a phase. A copy that fails instead fails the test at once."""
 
-        def there(seen: Seen) -> bool:
-            assert phase == "Failed" or seen.phase != "Failed", seen.message
-            return seen.phase == phase
+        def reached(state: CopyState) -> bool:
+            assert phase == "Failed" or state.phase != "Failed", state.message
+            return state.phase == phase
 
-        return self.until(there, f"phase {phase}", seconds)
+        return self.until(reached, f"phase {phase}", seconds)
 
-    def until_reason(self, reason: str, seconds: float = 60.0) -> Seen:
-        """Wait for a reason of Ready."""
-        return self.until(lambda seen: seen.reason == reason, f"reason {reason}", seconds)
+    def until_reason(self, reason: str, seconds: float = 60.0) -> CopyState:
+        """Wait for a reason of the condition Ready."""
+        return self.until(lambda state: state.reason == reason, f"reason {reason}", seconds)
 
-    def until_at_rest(self, phase: str, seconds: float = 60.0) -> Seen:
-        """Wait for a phase in which the operator has let go of the object."""
+    def until_finished(self, phase: str, seconds: float = 60.0) -> CopyState:
+        """Wait for a phase, and until the operator has removed its finalizer."""
         self.until_phase(phase, seconds)
-        return self.until(lambda seen: seen.phase == phase and not seen.finalizers, f"{phase}, let go of")
+        return self.until_released(phase)
+
+    def until_released(self, phase: str, seconds: float = 60.0) -> CopyState:
+        """Wait for a phase without a finalizer, whatever phase comes before."""
+        return self.until(
+            lambda state: state.phase == phase and not state.finalizers, f"{phase} without finalizer", seconds
+        )
 
     def edit(self, **spec: object) -> None:
         """Change fields of its spec."""
         self.api.patch(self.path, {"spec": spec})
 
     def retry(self, value: str) -> None:
-        """Ask for a retry."""
+        """Request a retry by its annotation."""
         self.api.patch(self.path, {"metadata": {"annotations": {"imagecopy.io/retry-requested-at": value}}})
 
     def delete(self, seconds: float = 60.0) -> None:
@@ -169,25 +173,25 @@ class Copy:
         wait_for(lambda: not self.api.exists(self.path), f"{self.name} gone", seconds)
 
     def events(self) -> list[tuple[str, str, str]]:
-        """Return its Events: type, reason, message; in the order of their making."""
+        """Return type, reason and message of its Events, oldest first."""
         found = self.api.get(f"/api/v1/namespaces/{self.namespace}/events")["items"]
         mine = [event for event in found if event["involvedObject"]["name"] == self.name]
         mine.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
         return [(event["type"], event["reason"], event["message"]) for event in mine]
 
     def event_reasons(self) -> list[str]:
-        """Return the reasons of its Events, in the order of their making."""
+        """Return the reasons of its Events, oldest first."""
         return [reason for _, reason, _ in self.events()]
 
     def until_event(self, reason: str) -> str:
-        """Wait for an Event; return its message. An Event comes a moment after the status that it tells of."""
+        """Wait for an Event; return its message. It appears a moment after the status that it is about."""
         return wait_for(
-            lambda: next((message for _, told, message in self.events() if told == reason), None),
+            lambda: next((message for _, found, message in self.events() if found == reason), None),
             f"{self.name}: Event {reason}",
         )
 
     def writes(self) -> list[AuditEvent]:
-        """Return the operator's writes to it that were carried out."""
+        """Return the operator's writes to it that succeeded."""
         return [
             event
             for event in self.api.plane.audit_events()

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from e2e.objects import Api, Manifest
-from e2e.processes import HOST
+from e2e.objects import Api
+from support.objects import Manifest
+from support.processes import HOST
 
 _ROOT: Final = Path(__file__).parents[2]
 _PROGRAMS: Final = Path(sys.executable).parent

@@ -1,7 +1,5 @@
-"""TLS before a simulator: a certificate that its own key signed, and pipes to the plain port behind it."""
+"""A TLS proxy in front of a simulator, with a self-signed certificate."""
 
-import datetime
-import ipaddress
 import socket
 import ssl
 import threading
@@ -9,43 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
-
-from e2e.processes import HOST
+from support import certificates
+from support.processes import HOST
 
 
 def self_signed(folder: Path) -> tuple[Path, str]:
-    """Return a file with key and certificate, and the certificate as PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "private cloud")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]), critical=False)
-        .sign(key, hashes.SHA256())
-        .public_bytes(Encoding.PEM)
-        .decode()
-    )
+    """Return a new file with key and certificate, and the certificate as PEM."""
+    private, certificate = certificates.self_signed(HOST, authority=True)
     both = folder / "private-cloud.pem"
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     both.write_text(private + certificate)
     return both, certificate
 
 
 @contextmanager
 def tls_front(port: int, behind: int, both: Path) -> Iterator[None]:
-    """Listen on ``port`` with TLS, and pass on to ``behind``."""
+    """Accept TLS connections on `port`, and forward them in plain to the port `behind`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(both)
     server = socket.create_server((HOST, port))
@@ -62,10 +38,10 @@ def _serve(server: socket.socket, context: ssl.SSLContext, behind: int) -> None:
             plain, _ = server.accept()
         except OSError:
             return
-        threading.Thread(target=_pass_on, args=(plain, context, behind), daemon=True).start()
+        threading.Thread(target=_forward, args=(plain, context, behind), daemon=True).start()
 
 
-def _pass_on(plain: socket.socket, context: ssl.SSLContext, behind: int) -> None:
+def _forward(plain: socket.socket, context: ssl.SSLContext, behind: int) -> None:
     with (
         suppress(OSError),
         context.wrap_socket(plain, server_side=True) as front,

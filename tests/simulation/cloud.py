@@ -4,11 +4,14 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 from imagecopy import ims
 from imagecopy.flow.marker import Marker
+from simulation.network import Link
 from unit.flow.builders import PROJECT, SOURCE, T0
+
+T = TypeVar("T")
 
 LONGEST_HIDDEN_SECONDS: Final = 250.0
 """A row shows up within the settle window (300 s)."""
@@ -158,7 +161,7 @@ def no_reply() -> ims.OutcomeUnknown:
 class Client(ims.ImsClient):
     """The client of one process: each call goes over its link."""
 
-    def __init__(self, cloud: Cloud, link: Any) -> None:
+    def __init__(self, cloud: Cloud, link: Link) -> None:
         self._cloud = cloud
         self._link = link
 
@@ -192,5 +195,5 @@ class Client(ims.ImsClient):
     async def get_quota(self) -> NoReturn:
         raise ims.PermissionDenied("no quota here")
 
-    async def _call(self, kind: str, serve: Callable[[], Any]) -> Any:
+    async def _call(self, kind: str, serve: Callable[[], T]) -> T:
         return await self._link.call(kind, serve, no_reply)

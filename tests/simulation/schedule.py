@@ -2,10 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from unittest.mock import patch
 
 import structlog
@@ -183,7 +183,7 @@ class Schedule:
     def _log(self, words: str) -> None:
         self.result.log.append(f"{asyncio.get_running_loop().time():9.3f}  {words}")
 
-    def _watch_for_bugs(self, _: Any, method: str, event: dict[str, Any]) -> Any:
+    def _watch_for_bugs(self, _: Any, method: str, event: MutableMapping[str, Any]) -> NoReturn:
         if "bug" in str(event.get("event")):
             self._bugs.append(f"{event['event']}: {event.get('exc_info')}")
         raise structlog.DropEvent

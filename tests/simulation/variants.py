@@ -61,7 +61,8 @@ def _close_while_busy() -> Iterator[None]:
     """Close a record in the middle of a reconcile."""
 
     def closes(self: Registry, record: Record) -> None:
-        if record.is_over and self._records.pop(record.uid, None):
+        if record.is_over and record.uid in self._records:
+            del self._records[record.uid]
             record.close()
 
     with patch.object(Registry, "_close_if_over", closes):

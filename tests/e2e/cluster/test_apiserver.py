@@ -14,10 +14,10 @@ from typing import Final
 import pytest
 
 from controlplane import ControlPlane, find_binaries
-from e2e.conftest import apply_crds
-from e2e.lab import Lab, Ports, Site
-from e2e.objects import Api, Seen
-from e2e.processes import STOP, wait_for
+from e2e.environment import Environment, Ports, SharedEnvironment
+from e2e.objects import Api, CopyState
+from support.cluster import install_crds
+from support.waiting import STOP, wait_for
 
 _GONE_SECONDS: Final = 120.0 if os.environ.get("IMAGECOPY_SLOW_TESTS") else 15.0
 _CATCH_UP_SECONDS: Final = 90.0
@@ -26,14 +26,14 @@ pytestmark = pytest.mark.timeout(_GONE_SECONDS + 2 * _CATCH_UP_SECONDS)
 
 
 @pytest.fixture(scope="module")
-def bare_site(evidence: Path) -> Iterator[Site]:
+def bare(evidence: Path) -> Iterator[SharedEnvironment]:
     """A control plane, at first without CRDs."""
     with ControlPlane(find_binaries()) as plane, contextlib.closing(Api(plane)) as api:
-        yield Site(api, evidence, Ports(10))
+        yield SharedEnvironment(api, evidence, Ports(10))
 
 
-def test_missing_crds_are_named_with_what_to_do(bare_site: Site) -> None:
-    operator = bare_site.operator("without-crds")
+def test_missing_crds_are_named_with_what_to_do(bare: SharedEnvironment) -> None:
+    operator = bare.operator("without-crds")
     try:
         assert operator.process.wait(30) == 1
     finally:
@@ -49,47 +49,49 @@ def test_missing_crds_are_named_with_what_to_do(bare_site: Site) -> None:
 class Outage:
     """How it ended."""
 
-    lab: Lab
-    ended: dict[str, Seen]
+    env: Environment
+    ended: dict[str, CopyState]
     operator_ran_on: bool
 
 
 @pytest.fixture(scope="module")
-def outage(bare_site: Site) -> Iterator[Outage]:
+def outage(bare: SharedEnvironment) -> Iterator[Outage]:
     """Copies in every state, the API server gone for a while, and what became of them."""
-    plane = bare_site.api.plane
-    apply_crds(plane)
-    operator = bare_site.operator("all-namespaces")
+    plane = bare.api.plane
+    install_crds(plane)
+    operator = bare.operator("all-namespaces")
     try:
         operator.wait_ready()
-        with Lab(bare_site, "outage").open() as lab:
-            lab.secret(lab.cloud.login())
-            lab.cluster_provider("default")
-            copies = {name: lab.copy(name, providerRef=None) for name in ("early",)}
+        with Environment(bare, "outage").open() as env:
+            env.secret(env.cloud.login())
+            env.cluster_provider("default")
+            copies = {name: env.copy(name, providerRef=None) for name in ("early",)}
             for name, seconds in (("midway", _GONE_SECONDS + 10), ("ending", 8)):
-                lab.cloud.fault(match={"kind": "copy", "body": name}, job={"copy_seconds": seconds})
-                copies[name] = lab.copy(name, providerRef=None)
-            copies["waiting"] = lab.copy("waiting", "queued", providerRef=None)
-            departing = lab.copy("departing", providerRef=None, deletionPolicy="Delete")
-            copies["early"].until_at_rest("Succeeded")
+                env.cloud.fault(match={"kind": "copy", "body": name}, job={"copy_seconds": seconds})
+                copies[name] = env.copy(name, providerRef=None)
+            copies["waiting"] = env.copy("waiting", "queued", providerRef=None)
+            departing = env.copy("departing", providerRef=None, deletionPolicy="Delete")
+            copies["early"].until_finished("Succeeded")
             departing.until_phase("Succeeded")
             for name in ("midway", "ending"):
-                copies[name].until(lambda seen: seen.status.get("jobID"), "job id")
+                copies[name].until(lambda state: state.status.get("jobID"), "job id")
             copies["waiting"].until_reason("WaitingForSource")
-            lab.cloud.fault(match={"kind": "copy", "body": "accepted"}, when="after", delay_seconds=3)
-            copies["accepted"] = lab.copy("accepted", providerRef=None)
-            wait_for(lambda: lab.cloud.posts("accepted"), "the copy call under way")
-            lab.cloud.knobs(delete_delay_seconds=_GONE_SECONDS / 2)
-            lab.api.delete(departing.path)
-            wait_for(lambda: lab.cloud.calls("delete"), "the image of a deleted object being deleted")
+            env.cloud.fault(match={"kind": "copy", "body": "accepted"}, when="after", delay_seconds=3)
+            copies["accepted"] = env.copy("accepted", providerRef=None)
+            wait_for(lambda: env.cloud.posts("accepted"), "the copy call under way")
+            env.cloud.knobs(delete_delay_seconds=_GONE_SECONDS / 2)
+            env.api.delete(departing.path)
+            wait_for(lambda: env.cloud.calls("delete"), "the image of a deleted object being deleted")
             plane.stop_apiserver()
-            lab.cloud.change_image(lab.cloud.source("queued"), status="active")
+            env.cloud.change_image(env.cloud.source("queued"), status="active")
             STOP.wait(_GONE_SECONDS)  # the length of the outage is what is tested
             plane.start_apiserver()
             ran_on = operator.process.running()
-            copies["new"] = lab.copy("new", providerRef=None)
+            copies["new"] = env.copy("new", providerRef=None)
             yield Outage(
-                lab, {name: copy.until_at_rest("Succeeded", _CATCH_UP_SECONDS) for name, copy in copies.items()}, ran_on
+                env,
+                {name: copy.until_finished("Succeeded", _CATCH_UP_SECONDS) for name, copy in copies.items()},
+                ran_on,
             )
     finally:
         operator.stop()
@@ -101,16 +103,16 @@ def test_operator_stays_up_while_the_api_server_is_gone(outage: Outage) -> None:
 
 @pytest.mark.parametrize("name", ["early", "midway", "ending", "waiting", "accepted", "new"])
 def test_outage_of_the_api_server_loses_and_doubles_no_copy(outage: Outage, name: str) -> None:
-    assert len(outage.lab.cloud.posts(name)) == 1
-    [image] = outage.lab.cloud.copies(name)
+    assert len(outage.env.cloud.posts(name)) == 1
+    [image] = outage.env.cloud.copies(name)
     assert outage.ended[name].status["imageID"] == image["id"]
 
 
 def test_deletion_that_the_outage_met_is_carried_on(outage: Outage) -> None:
-    outage.lab.known("departing").wait_gone()
-    assert outage.lab.cloud.copies("departing") == []
+    outage.env.existing("departing").wait_gone()
+    assert outage.env.cloud.copies("departing") == []
 
 
 def test_job_id_that_could_not_be_stored_is_stored_after_the_outage(outage: Outage) -> None:
-    [job] = [job for job in outage.lab.cloud.jobs() if job["_simulator"]["image_name"] == "accepted"]
+    [job] = [job for job in outage.env.cloud.jobs() if job["_simulator"]["image_name"] == "accepted"]
     assert outage.ended["accepted"].status["jobID"] == job["job_id"]

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
-from e2e.lab import Lab
-from e2e.objects import Copy, Manifest, Seen
-from e2e.together import together, together_with_own_operator
+from e2e.environment import Environment
+from e2e.objects import Copy, CopyState
+from e2e.parallel import parallel, parallel_with_own_operator
 from gitops.argocd import DEPLOY, Health, discover, health, patch_of
 from gitops.generate import PATCH, argocd_cm
+from support.objects import Manifest
 
 _TIMES: Final = 10
 _SERVER_SIDE: Final = ("--server-side", "--force-conflicts", "--field-manager=argocd-controller")
@@ -18,35 +19,35 @@ _TRACKING: Final = "argocd.argoproj.io/tracking-id"
 _REFUSAL: Final = {"status": 400, "shape": "ims", "code": "IMG.0130", "message": "Whole image."}
 
 
-def _apply(lab: Lab, way: str, *manifests: Manifest) -> None:
+def _apply(env: Environment, way: str, *manifests: Manifest) -> None:
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
-    lab.kubectl("apply", *_WAYS[way], "-f", "-", stdin=text)
+    env.kubectl("apply", *_WAYS[way], "-f", "-", stdin=text)
 
 
-def _difference(lab: Lab, way: str, *manifests: Manifest) -> str:
+def _difference(env: Environment, way: str, *manifests: Manifest) -> str:
     """Return what a sync would change."""
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
-    done = lab.api.plane.kubectl("-n", lab.namespace, "diff", *_WAYS[way], "-f", "-", input=text, check=False)
+    done = env.api.plane.kubectl("-n", env.namespace, "diff", *_WAYS[way], "-f", "-", input=text, check=False)
     assert done.returncode in (0, 1), done.stderr
     assert (done.returncode == 1) == bool(done.stdout)
     return done.stdout
 
 
-def _stages(lab: Lab, way: str) -> dict[str, Manifest]:
+def _stages(env: Environment, way: str) -> dict[str, Manifest]:
     """Return manifests, by the stage that their copies get to and stay at."""
     absent = {"kind": "ImageProvider", "name": "absent"}
     return {
-        "WaitingForProvider": lab.manifest(f"{way}-waiting", providerRef=absent),
-        "Copying": lab.manifest(f"{way}-copying"),
-        "Succeeded": lab.manifest(f"{way}-succeeded", target={"tags": {"team": "web"}}),
-        "CopyFailed": lab.manifest(f"{way}-failed", "full-ecs"),
-        "Suspended": lab.manifest(f"{way}-suspended", suspend=True),
+        "WaitingForProvider": env.manifest(f"{way}-waiting", providerRef=absent),
+        "Copying": env.manifest(f"{way}-copying"),
+        "Succeeded": env.manifest(f"{way}-succeeded", target={"tags": {"team": "web"}}),
+        "CopyFailed": env.manifest(f"{way}-failed", "full-ecs"),
+        "Suspended": env.manifest(f"{way}-suspended", suspend=True),
     }
 
 
-def _is_settled(reason: str, seen: Seen) -> bool:
-    submitted = reason != "Copying" or bool(seen.status.get("jobID"))
-    return seen.reason == reason and submitted and not seen.finalizers
+def _is_settled(reason: str, state: CopyState) -> bool:
+    submitted = reason != "Copying" or bool(state.status.get("jobID"))
+    return state.reason == reason and submitted and not state.finalizers
 
 
 def _versions(copies: Iterable[Copy]) -> list[tuple[str, int]]:
@@ -54,128 +55,128 @@ def _versions(copies: Iterable[Copy]) -> list[tuple[str, int]]:
     return [(meta["resourceVersion"], meta["generation"]) for meta in found]
 
 
-@together_with_own_operator
-def test_no_sync_finds_a_difference_and_syncing_again_does_nothing(lab: Lab) -> None:
-    lab.connect()
-    lab.cloud.fault(match={"body": "-copying"}, job={"stuck": True, "at": 0.05}, count=2)
-    manifests = {way: _stages(lab, way) for way in _WAYS}
-    copies = [lab.known(one["metadata"]["name"]) for stages in manifests.values() for one in stages.values()]
+@parallel_with_own_operator
+def test_no_sync_finds_a_difference_and_syncing_again_does_nothing(env: Environment) -> None:
+    env.connect()
+    env.cloud.fault(match={"body": "-copying"}, job={"stuck": True, "at": 0.05}, count=2)
+    manifests = {way: _stages(env, way) for way in _WAYS}
+    copies = [env.existing(one["metadata"]["name"]) for stages in manifests.values() for one in stages.values()]
 
     def sync(times: int) -> None:
         """Sync in all ways; what was there before is there afterwards."""
         before = _versions(copies)
         for way, stages in manifests.items():
             for _ in range(times):
-                _apply(lab, way, *stages.values())
-            assert _difference(lab, way, *stages.values()) == ""
+                _apply(env, way, *stages.values())
+            assert _difference(env, way, *stages.values()) == ""
         assert _versions(copies) == before
 
     for way, stages in manifests.items():
         for _ in range(2):  # an API server stores the defaults of a new object when it is applied a second time
-            _apply(lab, way, *stages.values())
+            _apply(env, way, *stages.values())
     sync(1)  # before anyone has looked at them
-    lab.operator(IMAGECOPY_MIN_POLL_SECONDS="1")
+    env.operator(IMAGECOPY_MIN_POLL_SECONDS="1")
     for stages in manifests.values():
         for reason, manifest in stages.items():
-            copy = lab.known(manifest["metadata"]["name"])
+            copy = env.existing(manifest["metadata"]["name"])
             copy.until(partial(_is_settled, reason), f"at {reason} to stay")
-    begin, writes = lab.cloud.calls()[-1]["sequence"], [len(copy.writes()) for copy in copies]
+    begin, writes = env.cloud.calls()[-1]["sequence"], [len(copy.writes()) for copy in copies]
 
     def calls_since() -> list[Manifest]:
-        return [call for call in lab.cloud.calls() if call["sequence"] > begin]
+        return [call for call in env.cloud.calls() if call["sequence"] > begin]
 
     sync(_TIMES)
-    lab.kubectl("annotate", "imgcp", "--all", f"{_TRACKING}=renamed:imagecopy.io/ImageCopy:x/y")
+    env.kubectl("annotate", "imgcp", "--all", f"{_TRACKING}=renamed:imagecopy.io/ImageCopy:x/y")
     assert {call["kind"] for call in calls_since()} <= {"job"}  # of those that are under way
-    lab.copy("one-more").until_at_rest("Succeeded")  # by then, what there was to do about the others is done
+    env.copy("one-more").until_finished("Succeeded")  # by then, what there was to do about the others is done
     assert [len(copy.writes()) for copy in copies] == writes
     assert [call["body"]["name"] for call in calls_since() if call["kind"] == "copy"] == ["one-more"]
     assert {call["kind"] for call in calls_since()} <= {"job", "list", "image", "copy"}
 
 
-def _replace(lab: Lab, manifest: Manifest) -> None:
+def _replace(env: Environment, manifest: Manifest) -> None:
     """As Argo CD does with Replace=true: all that the manifest does not have is gone, but for the status."""
-    lab.kubectl("replace", "-f", "-", stdin=json.dumps(manifest))
+    env.kubectl("replace", "-f", "-", stdin=json.dumps(manifest))
 
 
-@together
-def test_replacing_a_copy_under_way_and_done_makes_no_second_one_and_leaves_nothing_behind(lab: Lab) -> None:
-    lab.connect()
-    lab.cloud.knobs(copy_seconds=5)
-    manifest = lab.manifest("golden", deletionPolicy="Delete")
-    _apply(lab, "client", manifest)
-    copy = lab.known("golden")
-    copy.until(lambda seen: seen.status.get("jobID"), "job id")
-    _replace(lab, manifest)
-    copy.until(lambda seen: seen.finalizers, "finalizer put back")
+@parallel
+def test_replacing_a_copy_under_way_and_done_makes_no_second_one_and_leaves_nothing_behind(env: Environment) -> None:
+    env.connect()
+    env.cloud.knobs(copy_seconds=5)
+    manifest = env.manifest("golden", deletionPolicy="Delete")
+    _apply(env, "client", manifest)
+    copy = env.existing("golden")
+    copy.until(lambda state: state.status.get("jobID"), "job id")
+    _replace(env, manifest)
+    copy.until(lambda state: state.finalizers, "finalizer put back")
     copy.until_phase("Succeeded")
-    _replace(lab, manifest)
-    seen = copy.until(lambda seen: seen.finalizers, "finalizer put back")
-    assert seen.phase == "Succeeded"
-    assert len(lab.cloud.posts()) == 1
+    _replace(env, manifest)
+    state = copy.until(lambda state: state.finalizers, "finalizer put back")
+    assert state.phase == "Succeeded"
+    assert len(env.cloud.posts()) == 1
     copy.delete()
-    assert lab.cloud.copies() == []
+    assert env.cloud.copies() == []
 
 
-def _patch(lab: Lab, action: str, copy: Copy) -> Manifest:
+def _patch(env: Environment, action: str, copy: Copy) -> Manifest:
     """Do what Argo CD does for an action; return the patch."""
     live = copy.get().body
     assert not discover(live)[action]["disabled"]
     patch = patch_of(action, live)
-    lab.kubectl("patch", f"imgcp/{copy.name}", "--type=merge", "--patch", json.dumps(patch))
+    env.kubectl("patch", f"imgcp/{copy.name}", "--type=merge", "--patch", json.dumps(patch))
     return patch
 
 
-@together
-def test_action_retry_starts_a_failed_copy_again_once(lab: Lab) -> None:
-    lab.connect()
-    lab.cloud.fault("copy", reply=_REFUSAL)
-    manifest = lab.manifest("golden")
-    _apply(lab, "client", manifest)
-    copy = lab.known("golden")
-    failed = copy.until_at_rest("Failed")
+@parallel
+def test_action_retry_starts_a_failed_copy_again_once(env: Environment) -> None:
+    env.connect()
+    env.cloud.fault("copy", reply=_REFUSAL)
+    manifest = env.manifest("golden")
+    _apply(env, "client", manifest)
+    copy = env.existing("golden")
+    failed = copy.until_finished("Failed")
     assert health(failed.body) is Health.DEGRADED
-    patch = _patch(lab, "retry", copy)
-    copy.until(lambda seen: seen.phase == "Succeeded" and not seen.finalizers, "Succeeded, let go of")
+    patch = _patch(env, "retry", copy)
+    copy.until_released("Succeeded")
     done = copy.get()
     assert health(done.body) is Health.HEALTHY
     assert discover(done.body)["retry"]["disabled"]
-    assert _difference(lab, "client", manifest) == ""
-    lab.kubectl("patch", "imgcp/golden", "--type=merge", "--patch", json.dumps(patch))
-    lab.copy("one-more").until_at_rest("Succeeded")
+    assert _difference(env, "client", manifest) == ""
+    env.kubectl("patch", "imgcp/golden", "--type=merge", "--patch", json.dumps(patch))
+    env.copy("one-more").until_finished("Succeeded")
     assert copy.get().body == done.body
-    assert len(lab.cloud.posts("golden")) == 2
+    assert len(env.cloud.posts("golden")) == 2
 
 
-@together
-def test_actions_suspend_and_resume_are_no_difference_to_a_manifest_without_the_field(lab: Lab) -> None:
-    lab.connect()
-    manifest = lab.manifest("golden", providerRef={"kind": "ImageProvider", "name": "absent"})
-    _apply(lab, "client", manifest)
-    copy = lab.known("golden")
+@parallel
+def test_actions_suspend_and_resume_are_no_difference_to_a_manifest_without_the_field(env: Environment) -> None:
+    env.connect()
+    manifest = env.manifest("golden", providerRef={"kind": "ImageProvider", "name": "absent"})
+    _apply(env, "client", manifest)
+    copy = env.existing("golden")
     copy.until_reason("WaitingForProvider")
     for action, reason, word in (
         ("suspend", "Suspended", Health.SUSPENDED),
         ("resume", "WaitingForProvider", Health.PROGRESSING),
     ):
-        _patch(lab, action, copy)
-        seen = copy.until_reason(reason)
-        assert health(seen.body) is word
+        _patch(env, action, copy)
+        state = copy.until_reason(reason)
+        assert health(state.body) is word
         for way in _WAYS:
-            assert _difference(lab, way, manifest) == ""
-        _apply(lab, "client", manifest)
-        assert copy.get().body["spec"] == seen.body["spec"]
-    _patch(lab, "suspend", copy)
+            assert _difference(env, way, manifest) == ""
+        _apply(env, "client", manifest)
+        assert copy.get().body["spec"] == state.body["spec"]
+    _patch(env, "suspend", copy)
     stating = manifest | {"spec": manifest["spec"] | {"suspend": False}}
-    assert "suspend" in _difference(lab, "client", stating), "so docs/gitops.md says"
+    assert "suspend" in _difference(env, "client", stating), "so docs/gitops.md says"
 
 
-@together
-def test_api_server_takes_the_examples_and_the_patch_of_argocd_cm(lab: Lab) -> None:
+@parallel
+def test_api_server_takes_the_examples_and_the_patch_of_argocd_cm(env: Environment) -> None:
     folders = [DEPLOY / "argocd" / "images", DEPLOY / "flux" / "images"]
     options = [option for folder in folders for option in ("-f", str(folder))]
-    lab.kubectl("create", "--dry-run=server", "--validate=strict", *options)
-    plane, place = lab.api.plane, ("-n", "argocd", "configmap", "argocd-cm")
+    env.kubectl("create", "--dry-run=server", "--validate=strict", *options)
+    plane, place = env.api.plane, ("-n", "argocd", "configmap", "argocd-cm")
     plane.create_namespace("argocd")
     plane.kubectl("-n", "argocd", "create", "configmap", "argocd-cm", "--from-literal=url=https://argocd.example.com")
     plane.kubectl("patch", *place, "--patch-file", PATCH)

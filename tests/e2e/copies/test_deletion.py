@@ -1,82 +1,82 @@
 """Deleting an ImageCopy lets go of it at once and leaves the copy; applying it again takes the copy over."""
 
-from e2e.lab import Lab
-from e2e.processes import wait_for
-from e2e.together import together
+from e2e.environment import Environment
+from e2e.parallel import parallel
+from support.waiting import wait_for
 
 _QUICK_SECONDS = 5.0
 
 
-@together
-def test_deleted_and_applied_again_takes_over_the_copy(lab: Lab) -> None:
-    lab.connect()
-    copy = lab.copy("golden")
-    image_id = copy.until_at_rest("Succeeded").status["imageID"]
+@parallel
+def test_deleted_and_applied_again_takes_over_the_copy(env: Environment) -> None:
+    env.connect()
+    copy = env.copy("golden")
+    image_id = copy.until_finished("Succeeded").status["imageID"]
     copy.delete(_QUICK_SECONDS)
-    seen = lab.copy("golden").until_at_rest("Succeeded")
-    assert seen.status["imageID"] == image_id
-    assert seen.told("Ready") == ("True", "Adopted")
+    state = env.copy("golden").until_finished("Succeeded")
+    assert state.status["imageID"] == image_id
+    assert state.status_and_reason("Ready") == ("True", "Adopted")
     assert image_id in copy.until_event("Adopted")
-    assert len(lab.cloud.posts()) == 1
+    assert len(env.cloud.posts()) == 1
 
 
-@together
-def test_deleted_while_copying_and_applied_again_takes_over_the_copy(lab: Lab) -> None:
-    lab.connect()
-    lab.cloud.knobs(copy_seconds=8)
-    copy = lab.copy("golden")
+@parallel
+def test_deleted_while_copying_and_applied_again_takes_over_the_copy(env: Environment) -> None:
+    env.connect()
+    env.cloud.knobs(copy_seconds=8)
+    copy = env.copy("golden")
     copy.until_phase("Copying")
     copy.delete(_QUICK_SECONDS)
-    assert len(lab.cloud.copies()) == 1
-    seen = lab.copy("golden").until_at_rest("Succeeded")
-    assert seen.status["imageID"] == lab.cloud.copies()[0]["id"]
-    assert len(lab.cloud.posts()) == 1
+    assert len(env.cloud.copies()) == 1
+    state = env.copy("golden").until_finished("Succeeded")
+    assert state.status["imageID"] == env.cloud.copies()[0]["id"]
+    assert len(env.cloud.posts()) == 1
 
 
-@together
-def test_deleted_while_the_copy_call_is_under_way_and_applied_again_takes_over_the_copy(lab: Lab) -> None:
-    lab.connect()
-    lab.cloud.fault("copy", when="after", delay_seconds=4)
-    copy = lab.copy("golden")
-    wait_for(lab.cloud.posts, "the copy call under way")
+@parallel
+def test_deleted_while_the_copy_call_is_under_way_and_applied_again_takes_over_the_copy(env: Environment) -> None:
+    env.connect()
+    env.cloud.fault("copy", when="after", delay_seconds=4)
+    copy = env.copy("golden")
+    wait_for(env.cloud.posts, "the copy call under way")
     # A tick under way is not broken off, so this one takes as long as the cloud takes for its reply.
     copy.delete()
-    lab.copy("golden").until_at_rest("Succeeded")
-    assert len(lab.cloud.posts()) == 1
-    assert len(lab.cloud.copies()) == 1
+    env.copy("golden").until_finished("Succeeded")
+    assert len(env.cloud.posts()) == 1
+    assert len(env.cloud.copies()) == 1
 
 
-@together
-def test_changed_object_of_the_same_name_does_not_take_over_the_copy(lab: Lab) -> None:
-    lab.connect()
-    copy = lab.copy("golden")
-    copy.until_at_rest("Succeeded")
+@parallel
+def test_changed_object_of_the_same_name_does_not_take_over_the_copy(env: Environment) -> None:
+    env.connect()
+    copy = env.copy("golden")
+    copy.until_finished("Succeeded")
     copy.delete()
-    seen = lab.copy("golden", target={"kmsKeyID": lab.cloud.key()}).until_at_rest("Succeeded")
-    assert seen.told("Ready") == ("True", "Succeeded")
-    assert len(lab.cloud.copies("golden")) == 2
+    state = env.copy("golden", target={"kmsKeyID": env.cloud.key()}).until_finished("Succeeded")
+    assert state.status_and_reason("Ready") == ("True", "Succeeded")
+    assert len(env.cloud.copies("golden")) == 2
 
 
-@together
-def test_deletion_without_provider_or_cloud_is_quick(lab: Lab) -> None:
-    waiting = lab.copy("waiting")
+@parallel
+def test_deletion_without_provider_or_cloud_is_quick(env: Environment) -> None:
+    waiting = env.copy("waiting")
     waiting.until_reason("WaitingForProvider")
-    lab.connect()
-    lab.cloud.knobs(copy_seconds=60)
-    copying = lab.copy("copying")
+    env.connect()
+    env.cloud.knobs(copy_seconds=60)
+    copying = env.copy("copying")
     copying.until_phase("Copying")
-    lab.cloud.stop()
+    env.cloud.stop()
     waiting.delete(_QUICK_SECONDS)
     copying.delete(_QUICK_SECONDS)
-    lab.cloud.start()
+    env.cloud.start()
 
 
-@together
-def test_namespace_with_a_copy_under_way_goes(lab: Lab) -> None:
-    lab.connect()
-    lab.cloud.knobs(copy_seconds=60)
-    lab.copy("golden").until_phase("Copying")
-    path = f"/api/v1/namespaces/{lab.namespace}"
-    lab.api.delete(path)
-    wait_for(lambda: not lab.api.exists(path), "namespace gone")
-    assert len(lab.cloud.posts()) == 1
+@parallel
+def test_namespace_with_a_copy_under_way_goes(env: Environment) -> None:
+    env.connect()
+    env.cloud.knobs(copy_seconds=60)
+    env.copy("golden").until_phase("Copying")
+    path = f"/api/v1/namespaces/{env.namespace}"
+    env.api.delete(path)
+    wait_for(lambda: not env.api.exists(path), "namespace gone")
+    assert len(env.cloud.posts()) == 1

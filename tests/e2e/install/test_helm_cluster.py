@@ -12,10 +12,11 @@ from controlplane import ControlPlane, find_binaries, versions
 from controlplane.components import free_ports
 from e2e.helm import RELEASE, Helm, HelmFailed
 from e2e.node import Node
-from e2e.objects import GROUP, Api, Copy
+from e2e.objects import Api, Copy
 from e2e.pod import Box
-from e2e.processes import wait_for
 from rendering import chart, kustomize
+from support.objects import GROUP, collection, image_copy
+from support.waiting import wait_for
 
 _SOURCE: Final = "080d465d-0dec-4a4a-878e-7dec77c7560b"
 """The simulator's sim-plain."""
@@ -63,9 +64,8 @@ def test_demo_comes_with_one_install_makes_a_copy_and_leaves_only_when_nothing_i
         assert "Succeeded" in helm.run("test", RELEASE)
 
         copy = Copy(api, "default", "first-copy")
-        spec = {"source": {"imageID": _SOURCE}, "deletionPolicy": "Delete"}
-        manifest = {"apiVersion": "imagecopy.io/v1alpha1", "kind": "ImageCopy", "metadata": {"name": copy.name}}
-        api.create(copy.path.rpartition("/")[0], manifest | {"spec": spec})
+        manifest = image_copy(copy.name, _SOURCE, providerRef=None, deletionPolicy="Delete")
+        api.create(collection("default", "imagecopies"), manifest)
         copy.until_phase("Succeeded")
         assert "forbidden" not in node.log(RELEASE)
 
@@ -174,10 +174,9 @@ def test_stored_objects_outlive_an_upgrade_and_a_downgrade_of_the_crds(api: Api)
 
     copy = Copy(api, "default", "in-flight")
     attempt = {"number": 1, "token": "0123456789abcdef", "postedAt": "2026-09-01T12:00:00Z", "jobID": "a" * 32}
-    manifest = {"apiVersion": "imagecopy.io/v1alpha1", "kind": "ImageCopy", "metadata": {"name": copy.name}}
     install(older)
     wait_for(lambda: not _accepts_project(api), "the older CRD is served", 30)
-    api.create(copy.path.rpartition("/")[0], manifest | {"spec": {"source": {"imageID": _SOURCE}}})
+    api.create(collection("default", "imagecopies"), image_copy(copy.name, _SOURCE, providerRef=None))
     api.patch(f"{copy.path}/status", {"status": {"phase": "Copying", "jobID": "a" * 32, "attempt": attempt}})
     before = stored()
     assert "projectID" not in before

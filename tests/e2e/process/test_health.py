@@ -2,9 +2,10 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from e2e.lab import Lab
-from e2e.processes import Operator, wait_for
-from e2e.together import together_with_own_operator
+from e2e.environment import Environment
+from e2e.parallel import parallel_with_own_operator
+from support.processes import Operator
+from support.waiting import wait_for
 
 _BOOKMARK_SECONDS = 150.0
 """The API server sends one about every minute."""
@@ -26,9 +27,9 @@ def _asked(operator: Operator) -> float:
     return sum(_value(operator, "kubernetes_calls_total", verb=verb) for verb in ("list", "watch"))
 
 
-@together_with_own_operator
-def test_a_bookmark_alone_is_a_sign_of_life(lab: Lab) -> None:
-    operator = lab.operator()
+@parallel_with_own_operator
+def test_a_bookmark_alone_is_a_sign_of_life(env: Environment) -> None:
+    operator = env.operator()
     assert operator.ask("/healthz") == (200, "ok\n")
     assert operator.ask("/readyz") == (200, "ok\n")
     asked = _asked(operator)
@@ -38,18 +39,18 @@ def test_a_bookmark_alone_is_a_sign_of_life(lab: Lab) -> None:
     assert operator.ask("/healthz") == (200, "ok\n")
 
 
-@together_with_own_operator
-def test_the_metrics_tell_of_a_copy(lab: Lab) -> None:
-    operator = lab.operator(IMAGECOPY_SWEEP_SECONDS="1")
-    project = lab.cloud.config["project_id"]
-    lab.cloud.knobs(copy_seconds=8)
-    lab.connect()
-    copy = lab.copy("told")
-    copy.until(lambda seen: seen.status.get("jobID"), "job id")
+@parallel_with_own_operator
+def test_the_metrics_tell_of_a_copy(env: Environment) -> None:
+    operator = env.operator(IMAGECOPY_SWEEP_SECONDS="1")
+    project = env.cloud.config["project_id"]
+    env.cloud.knobs(copy_seconds=8)
+    env.connect()
+    copy = env.copy("reported")
+    copy.until(lambda state: state.status.get("jobID"), "job id")
     wait_for(lambda: _value(operator, "copies", phase="Copying") == 1, "a running copy in the metrics")
     assert _value(operator, "slots_used", project=project) == 1
     assert _value(operator, "slots_limit", project=project) == 5
-    copy.until_at_rest("Succeeded")
+    copy.until_finished("Succeeded")
     wait_for(lambda: _value(operator, "copies", phase="Succeeded") == 1, "a finished copy in the metrics")
     assert _value(operator, "slots_used", project=project) == 0
     assert _value(operator, "copy_seconds_count", outcome="Succeeded") == 1
@@ -57,6 +58,6 @@ def test_the_metrics_tell_of_a_copy(lab: Lab) -> None:
     assert _value(operator, "detection_seconds_count") == 1
     assert _value(operator, "kubernetes_calls_total", verb="patch", code="200") >= 3
     assert _value(operator, "build_info") == 1
-    lab.api.delete(copy.path)
+    env.api.delete(copy.path)
     copy.wait_gone()
     wait_for(lambda: _value(operator, "copies") == 0, "no copy in the metrics")

@@ -8,23 +8,23 @@ from typing import Any
 
 import pytest
 
-from e2e.lab import WRONG_PASSWORD, Lab, Site
-from e2e.together import Running, together_with_own_operator
+from e2e.environment import WRONG_PASSWORD, Environment, SharedEnvironment
+from e2e.parallel import Running, parallel_with_own_operator
 from ims_simulator.seed import DEFAULT_SEED, accounts
 
 _SHOWN = 24
 """A token is long, and its beginning would betray it as well."""
 
 
-@together_with_own_operator
-def test_debug_log_shows_calls(lab: Lab) -> None:
-    lab.secret(lab.cloud.login() | {"password": WRONG_PASSWORD})
-    lab.provider()
-    operator = lab.operator(IMAGECOPY_LOG_LEVEL="debug")
-    copy = lab.copy("golden")
+@parallel_with_own_operator
+def test_debug_log_shows_calls(env: Environment) -> None:
+    env.secret(env.cloud.login() | {"password": WRONG_PASSWORD})
+    env.provider()
+    operator = env.operator(IMAGECOPY_LOG_LEVEL="debug")
+    copy = env.copy("golden")
     copy.until_reason("CredentialsInvalid")
-    lab.secret(lab.cloud.login())
-    copy.until_at_rest("Succeeded", seconds=90)
+    env.secret(env.cloud.login())
+    copy.until_finished("Succeeded", seconds=90)
     assert '"cloud call"' in operator.log.read_text()
 
 
@@ -53,30 +53,32 @@ def _secrets(evidence: Path) -> set[str]:
     return passwords | tokens
 
 
-def test_no_secret_is_in_a_log_an_event_or_a_status(logs: list[Path], site: Site, evidence: Path) -> None:
+def test_no_secret_is_in_a_log_an_event_or_a_status(
+    logs: list[Path], shared: SharedEnvironment, evidence: Path
+) -> None:
     secrets = _secrets(evidence)
     group = "/apis/imagecopy.io/v1alpha1"
     paths = ("/api/v1/events", f"{group}/imagecopies", f"{group}/imageproviders", f"{group}/clusterimageproviders")
-    written = {path: json.dumps(site.api.get(path)) for path in paths}
+    written = {path: json.dumps(shared.api.get(path)) for path in paths}
     secrets |= {base64.b64encode(secret.encode()).decode().rstrip("=") for secret in secrets}
-    secrets.add(site.api.plane.token)
+    secrets.add(shared.api.plane.token)
     for where, text in [*written.items(), *((log.name, log.read_text()) for log in logs)]:
         found = {secret for secret in secrets if secret in text}
         assert not found, where
 
 
 def test_every_line_is_json_and_names_its_object(logs: list[Path]) -> None:
-    for line, told in _lines(logs):
-        assert {"event", "level", "logger", "timestamp"} <= told.keys(), line
-        if told["logger"] in ("imagecopy.copies.reconciler", "imagecopy.ims"):
-            assert {"namespace", "name"} <= told.keys() or "provider" in told, line
-        if told["event"] == "the copy call was sent":
-            assert {"attempt", "request_id"} <= told.keys(), line
+    for line, fields in _lines(logs):
+        assert {"event", "level", "logger", "timestamp"} <= fields.keys(), line
+        if fields["logger"] in ("imagecopy.copies.reconciler", "imagecopy.ims"):
+            assert {"namespace", "name"} <= fields.keys() or "provider" in fields, line
+        if fields["event"] == "the copy call was sent":
+            assert {"attempt", "request_id"} <= fields.keys(), line
 
 
 def test_no_line_tells_of_a_bug(logs: list[Path]) -> None:
-    for line, told in _lines(logs):
-        if not told["logger"].startswith("kopf"):  # which takes an API server that is gone as an error
-            assert told["level"] not in ("error", "critical"), line
+    for line, fields in _lines(logs):
+        if not fields["logger"].startswith("kopf"):  # which takes an API server that is gone as an error
+            assert fields["level"] not in ("error", "critical"), line
         assert "Traceback" not in line
-        assert "exception" not in told, line
+        assert "exception" not in fields, line

@@ -1,27 +1,24 @@
 """How the operator starts, or says why it does not."""
 
-import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import yaml
 
 from controlplane import ControlPlane
 from controlplane.components import free_ports
-from e2e.lab import Lab
-from e2e.processes import HOST
-from e2e.together import together_with_own_operator
+from e2e.environment import Environment
+from e2e.parallel import parallel_with_own_operator
+from support.processes import HOST, operator_environment, program
 
 _SECONDS = 30
 
 
-def _run(kubeconfig: Path, **knobs: str) -> tuple[int, str]:
-    """Run an operator that can't start; return its exit code and what it said."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("IMAGECOPY_")}
-    command = [str(Path(sys.executable).with_name("imagecopy")), "run"]
-    environment = {**ours, "KUBECONFIG": str(kubeconfig), **knobs}
+def _run(kubeconfig: Path, **settings: str) -> tuple[int, str]:
+    """Run an operator that can't start; return its exit code and its output."""
+    environment = operator_environment(kubeconfig, settings)
+    command = [str(program("imagecopy")), "run"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_SECONDS)
     return done.returncode, done.stdout + done.stderr
 
@@ -62,13 +59,13 @@ def test_taken_port_is_named_with_its_variable(control_plane: ControlPlane) -> N
     assert "Traceback" not in said
 
 
-@together_with_own_operator
-def test_api_server_that_does_not_answer_is_waited_for_and_named(lab: Lab) -> None:
-    config = yaml.safe_load(lab.api.plane.kubeconfig.read_text())
+@parallel_with_own_operator
+def test_api_server_that_does_not_answer_is_waited_for_and_named(env: Environment) -> None:
+    config = yaml.safe_load(env.api.plane.kubeconfig.read_text())
     config["clusters"][0]["cluster"]["server"] = f"https://{HOST}:{free_ports(1)[0]}"
-    kubeconfig = lab.site.folder / "nowhere.kubeconfig"
+    kubeconfig = env.shared.folder / "nowhere.kubeconfig"
     kubeconfig.write_text(yaml.safe_dump(config))
-    operator = lab.site.operator("nowhere", kubeconfig=kubeconfig)
+    operator = env.shared.operator("nowhere", kubeconfig=kubeconfig)
     try:
         # An API server that is being restarted is waited for, for half a minute.
         assert operator.process.wait(90) == 1

@@ -11,9 +11,9 @@ from typing import Final
 
 import httpx
 
-from e2e.lab import Lab
-from e2e.processes import HOST
-from e2e.together import together_with_own_operator
+from e2e.environment import Environment
+from e2e.parallel import parallel_with_own_operator
+from support.processes import HOST
 
 _NAMES: Final = Path(__file__).parents[1] / "names"
 _CLOUD: Final = "ims.eu-de.cloud.test"
@@ -32,18 +32,18 @@ def _port_that_nobody_calls() -> Iterator[int]:
         raise AssertionError("somebody connected")
 
 
-@together_with_own_operator
-def test_name_that_is_allowed_but_resolves_to_loopback_is_named_and_never_called(lab: Lab) -> None:
+@parallel_with_own_operator
+def test_name_that_is_allowed_but_resolves_to_loopback_is_named_and_never_called(env: Environment) -> None:
     with _port_that_nobody_calls() as port:
         allowlist = f"ims.{{region}}.cloud.test:{port}"
-        lab.operator(IMAGECOPY_ENDPOINT_ALLOWLIST=allowlist, PYTHONPATH=str(_NAMES))
-        lab.secret(lab.cloud.login())
-        lab.provider(endpoints={"ims": f"https://{_CLOUD}:{port}", "iam": f"https://{_CLOUD}:{port}/v3"})
-        seen = lab.copy("golden").until_reason("InvalidConfiguration")
-        assert seen.told("ProviderReady") == ("False", "InvalidConfiguration")
+        env.operator(IMAGECOPY_ENDPOINT_ALLOWLIST=allowlist, PYTHONPATH=str(_NAMES))
+        env.secret(env.cloud.login())
+        env.provider(endpoints={"ims": f"https://{_CLOUD}:{port}", "iam": f"https://{_CLOUD}:{port}/v3"})
+        state = env.copy("golden").until_reason("InvalidConfiguration")
+        assert state.status_and_reason("ProviderReady") == ("False", "InvalidConfiguration")
         for words in (f"{_CLOUD} resolves to 127.0.0.1", "loopback", "IMAGECOPY_ENDPOINT_ALLOWLIST"):
-            assert words in seen.condition("ProviderReady")["message"]
-            assert words in seen.message
+            assert words in state.condition("ProviderReady")["message"]
+            assert words in state.message
 
 
 class _Proxy(BaseHTTPRequestHandler):
@@ -86,18 +86,18 @@ class _ProxyServer(ThreadingHTTPServer):
         self.refused: list[str] = []
 
 
-@together_with_own_operator
-def test_copy_is_made_through_a_proxy_and_the_api_server_is_not(lab: Lab) -> None:
+@parallel_with_own_operator
+def test_copy_is_made_through_a_proxy_and_the_api_server_is_not(env: Environment) -> None:
     with _ProxyServer() as proxy:
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
         try:
             url = f"http://user:{_PASSWORD}@{HOST}:{proxy.server_port}"
-            at = f"{_CLOUD}:{lab.cloud.port}"
+            at = f"{_CLOUD}:{env.cloud.port}"
             named = {"HTTP_PROXY": url, "HTTPS_PROXY": url, "http_proxy": "", "https_proxy": "", "NO_PROXY": ""}
-            operator = lab.operator(IMAGECOPY_ENDPOINT_ALLOWLIST=at, **named)
-            lab.secret(lab.cloud.login())
-            lab.provider(endpoints={"ims": f"http://{at}", "iam": f"http://{at}/v3"})
-            lab.copy("golden").until_at_rest("Succeeded")
+            operator = env.operator(IMAGECOPY_ENDPOINT_ALLOWLIST=at, **named)
+            env.secret(env.cloud.login())
+            env.provider(endpoints={"ims": f"http://{at}", "iam": f"http://{at}/v3"})
+            env.copy("golden").until_finished("Succeeded")
         finally:
             proxy.shutdown()
     assert set(proxy.forwarded) == {_CLOUD}

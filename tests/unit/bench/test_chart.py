@@ -7,7 +7,7 @@ import pytest
 
 from bench import chart, peer, picture
 from bench.chart import Result, Unusable
-from bench.picture import Line, Panel, Point, Whose
+from bench.picture import Line, Panel, Point, Product
 
 
 def result(scenario: str = "burst", objects: int = 1000, **fields: object) -> dict[str, object]:
@@ -39,7 +39,7 @@ def panel(title: str, *lines: dict[str, object]) -> Panel:
 
 
 def ours(panel: Panel) -> tuple[Line, ...]:
-    return tuple(line for line in panel.lines if line.whose is Whose.OURS)
+    return tuple(line for line in panel.lines if line.product is Product.OURS)
 
 
 def test_all_files_of_the_folder_are_read(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_each_panel_shows_ours_against_the_peer() -> None:
     assert len(chosen) == 6
     for panel in chosen:
         assert [point.objects for point in ours(panel)[0].points] == [100, 10_000]
-        theirs = [line for line in panel.lines if line.whose is Whose.PEER]
+        theirs = [line for line in panel.lines if line.product is Product.PEER]
         assert [line.name for line in theirs] == [line.name for line in ours(panel)]
         assert [point.objects for point in theirs[0].points] == [burst.objects for burst in peer.BURSTS]
 

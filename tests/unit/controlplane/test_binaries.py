@@ -83,7 +83,7 @@ def test_archive_with_another_hash_is_refused_and_not_kept(
     found = find_binaries(sources=releases.sources(), cache=cache, build=build)
 
     assert found.etcd.parent.name == gobuild.cache_key()
-    assert f"not {'0' * 128} as released; it was thrown away" in capsys.readouterr().err
+    assert f"that of the release is {'0' * 128}; the file was deleted" in capsys.readouterr().err
     assert not list(cache.glob("released-*/*"))
 
 
@@ -124,7 +124,7 @@ def test_offline_is_said_in_one_line_and_the_build_is_next(
     assert time.monotonic() - begin < 2
     assert build.built == [list(versions.CORE)]
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"controlplane: the envtest archive cannot be had ({closed_port}/envtest-")
+    assert line.startswith(f"controlplane: the envtest archive can't be downloaded ({closed_port}/envtest-")
     assert line.endswith("building with Go instead")
 
 
@@ -157,7 +157,7 @@ def test_each_closed_way_is_in_the_final_message(cache: Path, closed_port: str) 
     def failing(*_: object) -> None:
         raise BuildError("there is no go")
 
-    with pytest.raises(BinariesError, match=r"(?s)cannot get etcd.*envtest archive cannot be had.*there is no go"):
+    with pytest.raises(BinariesError, match=r"(?s)can't get etcd.*envtest archive can't be downloaded.*there is no go"):
         find_binaries(sources=download.Sources(envtest=closed_port), cache=cache, build=failing)
 
 

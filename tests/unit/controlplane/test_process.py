@@ -124,5 +124,5 @@ def test_whole_group_ends(tmp_path: Path, write_script: Callable[[str, str], Pat
 
 
 def test_missing_program_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(StartError, match=r"no-such cannot be started: .*No such file or directory"):
+    with pytest.raises(StartError, match=r"no-such can't be started: .*No such file or directory"):
         Process([tmp_path / "no-such"], log=tmp_path / "log")

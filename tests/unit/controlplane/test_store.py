@@ -43,7 +43,7 @@ def test_failed_build_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_incomplete_build_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(BinariesError, match="did not bring kubectl"):
+    with pytest.raises(BinariesError, match="the source did not provide kubectl"):
         Store("key", tmp_path).ensure(["etcd", "kubectl"], lambda into, _: put_programs(into, ["etcd"]))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-import image_tree
+from support import image_tree
 
 REPO = Path(__file__).parents[3]
 

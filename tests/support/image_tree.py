@@ -1,4 +1,4 @@
-"""The dependencies as the image has them: this environment's ``kubernetes`` package, made small as the build does."""
+"""The `kubernetes` package as the container image has it: without the classes that deploy/image/slim.py drops."""
 
 import os
 import shutil
@@ -9,11 +9,11 @@ from typing import Final
 
 import kubernetes
 
-SLIM: Final = Path(__file__).parents[1] / "deploy" / "image" / "slim.py"
+SLIM: Final = Path(__file__).parents[2] / "deploy" / "image" / "slim.py"
 
 
 def make(folder: Path) -> Path:
-    """Return a folder that, put on PYTHONPATH, hides the big package behind the small one."""
+    """Put the small package into a folder; on PYTHONPATH this folder hides the full package. Return the folder."""
     big = Path(kubernetes.__file__).parent
     shutil.copytree(big, folder / "kubernetes", copy_function=_link, ignore=shutil.ignore_patterns("__pycache__"))
     done = subprocess.run([sys.executable, SLIM, "packages", folder], capture_output=True, text=True, check=False)

@@ -1,16 +1,16 @@
-"""What was done and what was found: counts by point and fault, and the table of them."""
+"""The results of a run: kills by point and fault, and the violations that were found."""
 
 import json
 from collections import Counter
 from pathlib import Path
 
 from chaos.faults import FAULTS, Fault
+from chaos.invariants import Kind, Violation
 from chaos.points import POINTS, Point
-from chaos.truth import Kind, Violation
 
 
-class Tally:
-    """Counts of one run."""
+class Results:
+    """Counts and violations of one run."""
 
     def __init__(self) -> None:
         self.hits: Counter[tuple[str, str]] = Counter()
@@ -22,7 +22,7 @@ class Tally:
         self.violations: list[Violation] = []
 
     def killed(self, point: Point, fault: Fault, operators: int) -> None:
-        """Count a point that was reached, and the operators that were killed there."""
+        """Count a point that was reached, and the operators killed there."""
         self.hits[point.name, fault.name] += 1
         self.kills += operators
 
@@ -31,11 +31,11 @@ class Tally:
         self.misses[point.name, fault.name] += 1
 
     def count(self, kind: Kind) -> int:
-        """Return how many objects suffered this."""
+        """Return how many objects have violations of this kind."""
         return len({violation.name for violation in self.violations if violation.kind is kind})
 
     def table(self) -> str:
-        """Return the matrix: rows are points, columns faults, numbers how often the operator was killed there."""
+        """Return the matrix as text: rows are points, columns are faults, cells count the kills."""
         widths = [max(len(fault.short), 3) + 1 for fault in FAULTS]
         left = max(len(point.name) for point in POINTS) + 1
         head = " " * left + "".join(f"{f.short:>{w}}" for f, w in zip(FAULTS, widths, strict=True)) + "   all missed"
@@ -51,7 +51,7 @@ class Tally:
         return "\n".join(lines)
 
     def summary(self) -> str:
-        """Return the figures in one line."""
+        """Return the totals in one line."""
         found = ", ".join(f"{self.count(kind)} {kind}" for kind in Kind)
         cells = len([cell for cell in self.hits if self.hits[cell]])
         return (
@@ -62,7 +62,7 @@ class Tally:
     def write(self, path: Path, **about: object) -> None:
         """Write everything as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        told = {
+        report = {
             **about,
             "kills": self.kills,
             "rounds": self.rounds,
@@ -73,7 +73,7 @@ class Tally:
             "missed": _nested(self.misses),
             "violations": [str(violation) for violation in self.violations],
         }
-        path.write_text(json.dumps(told, indent=1) + "\n")
+        path.write_text(json.dumps(report, indent=1) + "\n")
 
 
 def _nested(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:

@@ -1,8 +1,8 @@
-"""A gateway before a server: it passes everything on, and holds, drops or spoils what it is told to.
+"""A proxy in front of a server: it forwards everything, and holds, drops or falsifies the requests it is told to.
 
-One stands before the API server (watches are streamed through) and one before the cloud. A trap holds one request
-before it is passed on, or its reply after that; whoever set the trap then decides, for instance when the client is
-dead, whether the request is passed on after all.
+One stands in front of the API server (watches are streamed) and one in front of the cloud. A trap holds one request
+before it is forwarded, or the reply to it afterwards. Whoever set the trap then decides whether it is forwarded after
+all, for instance when the client is dead.
 """
 
 import asyncio
@@ -19,8 +19,9 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-HOST: Final = "127.0.0.1"
-_OURS: Final = frozenset(
+from support.processes import HOST
+
+_HOP_BY_HOP: Final = frozenset(
     {"connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "accept-encoding"}
 )
 _SERVER_SECONDS: Final = 120.0
@@ -29,7 +30,7 @@ _MAX_BODY: Final = 16 * 1024**2
 
 @dataclass(frozen=True)
 class Request:
-    """A request on its way."""
+    """A request from the operator."""
 
     method: str
     path: str
@@ -38,13 +39,13 @@ class Request:
 
     @cached_property
     def json(self) -> Any:
-        """Its body, None if it is no JSON."""
+        """Its body, or None if that is not JSON."""
         return _json(self.body)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply on its way."""
+    """A reply of the server."""
 
     status: int
     headers: dict[str, str]
@@ -52,7 +53,7 @@ class Reply:
 
     @cached_property
     def json(self) -> Any:
-        """Its body, None if it is no JSON."""
+        """Its body, or None if that is not JSON."""
         return _json(self.body)
 
 
@@ -60,33 +61,34 @@ Matches = Callable[[Request, Reply | None], bool]
 
 
 class Moment(Enum):
-    """When a request is held: before it is passed on, or when its reply (None if it was lost) is there."""
+    """When a request is held: before it is forwarded, or after its reply arrived (None if there is no reply)."""
 
     BEFORE = auto()
     AFTER = auto()
 
 
-class Fate(Enum):
-    """What becomes of a held request: it gets lost, or goes on."""
+class Decision(Enum):
+    """What becomes of a held request."""
 
-    LOST = auto()
-    GOES_ON = auto()
+    DROP = auto()
+    FORWARD = auto()
 
 
 @dataclass(eq=False)
 class Trap:
-    """Holds the first request that matches, after ``skip`` others that do."""
+    """Holds the first request that matches, after `skip` others that match."""
 
     matches: Matches
     moment: Moment
     skip: int = 0
     caught: Request | None = None
     sprung: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a request is held."""
     _decided: asyncio.Event = field(default_factory=asyncio.Event)
-    _fate: Fate = Fate.LOST
+    _decision: Decision = Decision.DROP
 
-    def springs(self, moment: Moment, request: Request, reply: Reply | None) -> bool:
-        """Tell whether this request is the one to hold; counts it."""
+    def catches(self, moment: Moment, request: Request, reply: Reply | None) -> bool:
+        """Tell whether this is the request to hold. Counts the requests that match."""
         if self.caught is not None or moment is not self.moment or not self.matches(request, reply):
             return False
         self.skip -= 1
@@ -96,45 +98,45 @@ class Trap:
         self.sprung.set()
         return True
 
-    def release(self, fate: Fate) -> None:
-        """Decide about the request that is held; a second decision changes nothing."""
+    def release(self, decision: Decision) -> None:
+        """Decide about the held request. Only the first decision counts."""
         if not self._decided.is_set():
-            self._fate = fate
+            self._decision = decision
             self._decided.set()
 
-    async def fate(self) -> Fate:
-        """Wait until it is decided."""
+    async def decision(self) -> Decision:
+        """Wait for the decision."""
         await self._decided.wait()
-        return self._fate
+        return self._decision
 
 
 @dataclass(eq=False)
-class Spoiler:
-    """Spoils the next ``count`` requests that match: another answer, or none, before or after they are carried out."""
+class FalseReply:
+    """Answers the next `count` requests that match in place of the server, before or after it carries them out."""
 
     matches: Matches
     moment: Moment
     count: int
     status: int | None = None
-    """The status of the answer; None cuts the connection."""
+    """Status of the answer; None cuts the connection."""
     answer: Mapping[str, object] | None = None
-    """Its body; a Status where there is none."""
+    """Body of the answer; None means a Status object of Kubernetes."""
 
-    def spoils(self, moment: Moment, request: Request, reply: Reply | None) -> bool:
-        """Tell whether this request is spoilt; counts it."""
+    def applies(self, moment: Moment, request: Request, reply: Reply | None) -> bool:
+        """Tell whether it answers this request. Counts the requests that it answers."""
         if self.count <= 0 or moment is not self.moment or not self.matches(request, reply):
             return False
         self.count -= 1
         return True
 
 
-class Gateway:
-    """One gateway; ``upstream`` may be changed at any time."""
+class Proxy:
+    """One proxy. `upstream`, the URL of the server, may be changed at any time."""
 
     def __init__(self, upstream: str, *, context: ssl.SSLContext | None = None) -> None:
         self.upstream = upstream
         self.trap: Trap | None = None
-        self.spoilers: list[Spoiler] = []
+        self.false_replies: list[FalseReply] = []
         self.down = False
         self.on_reply: Callable[[Request, Reply | None], None] = lambda _request, _reply: None
         self.streams_opened = 0
@@ -160,7 +162,7 @@ class Gateway:
 
     async def __aexit__(self, *_: object) -> None:
         """Drop everything and close."""
-        self.forget()
+        self.reset()
         self.cut_streams()
         if self._runner:
             await self._runner.cleanup()
@@ -168,16 +170,16 @@ class Gateway:
             await self._http.close()
 
     def set_trap(self, matches: Matches, moment: Moment, skip: int = 0) -> Trap:
-        """Set a trap, instead of the one that was set before."""
+        """Set a trap in place of the one before."""
         self.trap = Trap(matches, moment, skip)
         self._set.append(self.trap)
         return self.trap
 
-    def forget(self) -> None:
-        """Take traps and spoilers away; what is still held gets lost."""
-        self.trap, self.spoilers = None, []
+    def reset(self) -> None:
+        """Remove traps and false replies; drop the requests that are held."""
+        self.trap, self.false_replies = None, []
         for trap in self._set:
-            trap.release(Fate.LOST)
+            trap.release(Decision.DROP)
         self._set.clear()
 
     def cut_streams(self) -> None:
@@ -189,62 +191,62 @@ class Gateway:
         try:
             body = await request.read()
         except (OSError, aiohttp.ClientError, web.RequestPayloadError):
-            return _cut(request)  # the client was killed in the middle of it
-        asked = Request(request.method, request.path, dict(request.query), body)
+            return _cut(request)  # the client was killed while it sent
+        received = Request(request.method, request.path, dict(request.query), body)
         if self.down:
             return _cut(request)
-        if "watch" in asked.query:
-            return await self._watch(request)
-        spoiler = self._spoiler(Moment.BEFORE, asked, None)
-        if spoiler is not None:
-            return _spoilt(request, spoiler)
-        if await self._held(Moment.BEFORE, asked, None):
+        if "watch" in received.query:
+            return await self._stream(request)
+        false_reply = self._false_reply(Moment.BEFORE, received, None)
+        if false_reply is not None:
+            return _answer(request, false_reply)
+        if await self._is_dropped(Moment.BEFORE, received, None):
             return _cut(request)
-        reply = await self._pass_on(request, body)
-        self.on_reply(asked, reply)
-        lost = await self._held(Moment.AFTER, asked, reply)
-        spoiler = self._spoiler(Moment.AFTER, asked, reply)
-        if spoiler is not None:
-            return _spoilt(request, spoiler)
-        if lost or reply is None or self.down:
+        reply = await self._forward(request, body)
+        self.on_reply(received, reply)
+        dropped = await self._is_dropped(Moment.AFTER, received, reply)
+        false_reply = self._false_reply(Moment.AFTER, received, reply)
+        if false_reply is not None:
+            return _answer(request, false_reply)
+        if dropped or reply is None or self.down:
             return _cut(request)
         return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
 
-    async def _held(self, moment: Moment, request: Request, reply: Reply | None) -> bool:
-        """Hold the request if the trap is for it; return whether it gets lost."""
+    async def _is_dropped(self, moment: Moment, request: Request, reply: Reply | None) -> bool:
+        """Hold the request if the trap catches it; return whether it is dropped."""
         trap = self.trap
-        if trap is None or not trap.springs(moment, request, reply):
+        if trap is None or not trap.catches(moment, request, reply):
             return False
         self.trap = None
-        return await trap.fate() is Fate.LOST
+        return await trap.decision() is Decision.DROP
 
-    def _spoiler(self, moment: Moment, request: Request, reply: Reply | None) -> Spoiler | None:
-        return next((spoiler for spoiler in self.spoilers if spoiler.spoils(moment, request, reply)), None)
+    def _false_reply(self, moment: Moment, request: Request, reply: Reply | None) -> FalseReply | None:
+        return next((false for false in self.false_replies if false.applies(moment, request, reply)), None)
 
-    async def _pass_on(self, request: web.Request, body: bytes) -> Reply | None:
+    async def _forward(self, request: web.Request, body: bytes) -> Reply | None:
         try:
-            async with asyncio.timeout(_SERVER_SECONDS), self._ask(request, body) as answer:
-                headers = {key: value for key, value in answer.headers.items() if key.lower() not in _OURS}
+            async with asyncio.timeout(_SERVER_SECONDS), self._send(request, body) as answer:
+                headers = {key: value for key, value in answer.headers.items() if key.lower() not in _HOP_BY_HOP}
                 return Reply(answer.status, headers, await answer.read())
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
 
-    def _ask(self, request: web.Request, body: bytes) -> "aiohttp.client._RequestContextManager":
+    def _send(self, request: web.Request, body: bytes) -> "aiohttp.client._RequestContextManager":
         assert self._http is not None
-        headers = {key: value for key, value in request.headers.items() if key.lower() not in _OURS}
+        headers = {key: value for key, value in request.headers.items() if key.lower() not in _HOP_BY_HOP}
         url = URL(self.upstream + request.raw_path, encoded=True)
         skip = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
         return self._http.request(
             request.method, url, headers=headers, data=body or None, skip_auto_headers=skip, allow_redirects=False
         )
 
-    async def _watch(self, request: web.Request) -> web.StreamResponse:
-        """Pass a stream through until either side ends it, or it is cut."""
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        """Forward a watch until either side ends it, or it is cut."""
         answered: asyncio.Future[web.StreamResponse] = asyncio.get_running_loop().create_future()
 
         async def flow() -> None:
-            async with self._ask(request, b"") as answer:
-                headers = {key: value for key, value in answer.headers.items() if key.lower() not in _OURS}
+            async with self._send(request, b"") as answer:
+                headers = {key: value for key, value in answer.headers.items() if key.lower() not in _HOP_BY_HOP}
                 response = web.StreamResponse(status=answer.status, headers=headers)
                 await response.prepare(request)
                 answered.set_result(response)
@@ -262,15 +264,15 @@ class Gateway:
         return _cut(request)
 
 
-def _spoilt(request: web.Request, spoiler: Spoiler) -> web.Response:
-    if spoiler.status is None:
+def _answer(request: web.Request, false: FalseReply) -> web.Response:
+    if false.status is None:
         return _cut(request)
-    status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": spoiler.status, "message": "spoilt"}
-    return web.json_response(spoiler.answer or status, status=spoiler.status)
+    status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": false.status, "message": "false reply"}
+    return web.json_response(false.answer or status, status=false.status)
 
 
 def _cut(request: web.Request) -> web.Response:
-    """Cut the client's connection; the response is for nobody."""
+    """Cut the connection to the client. Nobody receives the response."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)

@@ -1,10 +1,10 @@
-"""Starts operators quickly: has the operator's modules loaded already, and forks a process for each start.
+"""A fork server for operators: it has the operator's modules loaded, and forks a process for each start.
 
-    python -m chaos.nursery SOCKET [--break NAME]
+    python -m chaos.fork_server SOCKET [--break NAME]
 
-Each is a process of its own that runs `imagecopy run`, as the command would, less the two seconds of loading modules;
-with `cold` it is the command itself. Speaks lines of JSON over a Unix socket: `start` and `signal` come in, `started`
-and `ended` go out. All operators end when the socket is closed.
+Each process runs `imagecopy run` without the two seconds that loading the modules takes. With `cold` it executes the
+command itself. Client and server exchange lines of JSON over a Unix socket: the client sends `start` and `signal`, the
+server sends `started` and `ended`. All operators end when the socket is closed.
 """
 
 import argparse
@@ -31,76 +31,76 @@ _COMMAND: Final = Path(sys.executable).with_name("imagecopy")
 
 
 def main() -> None:
-    """Serve one client until it goes."""
+    """Serve one client until it disconnects."""
     parser = argparse.ArgumentParser()
     parser.add_argument("socket", type=Path)
-    parser.add_argument("--break", dest="way", choices=sorted(broken.WAYS))
+    parser.add_argument("--break", dest="mutation", choices=sorted(broken.MUTATIONS))
     options = parser.parse_args()
-    if options.way:
-        broken.WAYS[options.way]()
+    if options.mutation:
+        broken.MUTATIONS[options.mutation]()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(options.socket))
         listener.listen(1)
         client, _ = listener.accept()
     gc.collect()
     gc.freeze()
-    _Nursery(client).serve()
+    _ForkServer(client).serve()
 
 
-class _Nursery:
+class _ForkServer:
     def __init__(self, client: socket.socket) -> None:
         self._client = client
         self._pids: dict[str, int] = {}
-        self._heard, self._told = os.pipe()
+        self._wakeup_reader, self._wakeup_writer = os.pipe()
 
     def serve(self) -> None:
-        os.set_blocking(self._told, False)
-        signal.set_wakeup_fd(self._told, warn_on_full_buffer=False)
+        os.set_blocking(self._wakeup_writer, False)
+        signal.set_wakeup_fd(self._wakeup_writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         with selectors.DefaultSelector() as selector:
             selector.register(self._client, selectors.EVENT_READ)
-            selector.register(self._heard, selectors.EVENT_READ)
+            selector.register(self._wakeup_reader, selectors.EVENT_READ)
             pending = b""
             while True:
                 for key, _ in selector.select():
                     if key.fileobj is not self._client:
-                        os.read(self._heard, 256)
+                        os.read(self._wakeup_reader, 256)
                         self._reap()
                         continue
-                    got = self._client.recv(65536)
-                    if not got:
-                        self._end()
+                    received = self._client.recv(65536)
+                    if not received:
+                        self._kill_all()
                         return
-                    *lines, pending = (pending + got).split(b"\n")
+                    *lines, pending = (pending + received).split(b"\n")
                     for line in lines:
-                        self._obey(json.loads(line))
+                        self._execute(json.loads(line))
 
-    def _obey(self, order: dict[str, Any]) -> None:
-        name = order["id"]
-        if order["do"] == "start":
+    def _execute(self, command: dict[str, Any]) -> None:
+        name = command["id"]
+        if command["do"] == "start":
             pid = os.fork()
             if pid == 0:
-                self._become(order)
+                self._run_operator(command)
             self._pids[name] = pid
-            self._say(id=name, started=pid)
+            self._send(id=name, started=pid)
         elif name in self._pids:
-            os.kill(self._pids[name], order["number"])
+            os.kill(self._pids[name], command["number"])
 
-    def _become(self, order: dict[str, Any]) -> NoReturn:
-        """Be the operator; never return."""
+    def _run_operator(self, command: dict[str, Any]) -> NoReturn:
+        """Turn this forked process into the operator. It never returns."""
         code = 70
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             if sys.platform == "linux":
                 ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            log = os.open(command["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             os.dup2(log, 1)
             os.dup2(log, 2)
             os.closerange(3, 256)
             os.environ.clear()
-            os.environ.update(order["env"])
-            if order["cold"]:
+            os.environ.update(command["env"])
+            if command["cold"]:
                 os.execv(_COMMAND, [str(_COMMAND), "run"])
             cli.main(["run"], prog_name="imagecopy")
         except SystemExit as exc:
@@ -115,17 +115,17 @@ class _Nursery:
 
     def _reap(self) -> None:
         for name, pid in list(self._pids.items()):
-            found, status = os.waitpid(pid, os.WNOHANG)
-            if found:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
                 del self._pids[name]
-                self._say(id=name, ended=os.waitstatus_to_exitcode(status))
+                self._send(id=name, ended=os.waitstatus_to_exitcode(status))
 
-    def _end(self) -> None:
+    def _kill_all(self) -> None:
         for pid in self._pids.values():
             os.kill(pid, signal.SIGKILL)
 
-    def _say(self, **words: object) -> None:
-        self._client.sendall(json.dumps(words).encode() + b"\n")
+    def _send(self, **message: object) -> None:
+        self._client.sendall(json.dumps(message).encode() + b"\n")
 
 
 if __name__ == "__main__":
