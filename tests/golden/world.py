@@ -16,10 +16,10 @@ from imagecopy.reconcile import Cloud, Memory, Reconciler, farewell
 from imagecopy.reconcile.gate import Gate
 from imagecopy.reconcile.providers import Access
 from ims_simulator.app import create_app
-from ims_simulator.control import CLOUD
-from ims_simulator.faults import FaultSpec
-from ims_simulator.knobs import Knobs, apply
-from ims_simulator.seed import uuid_id
+from ims_simulator.control.requests import CLOUD
+from ims_simulator.settings.knobs import Knobs, apply
+from ims_simulator.state.faults import FaultSpec
+from ims_simulator.state.ids import uuid_id
 from unit.flow.builders import T0
 from unit.reconcile.builders import Clock, FakeKube, body
 

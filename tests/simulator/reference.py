@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ims_simulator import editions, knobs
+from ims_simulator.settings import editions, knobs
 
 PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"
 
