@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import json
 
-from pydantic import JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 JsonObject = dict[str, JsonValue]
+
+
+class StrictModel(BaseModel):
+    """A model that refuses unknown fields, infinity and NaN."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+def problems_of(error: ValidationError) -> list[tuple[str, str]]:
+    """Each problem that pydantic found: the field, such as auth.identity, and a message."""
+    return [(".".join(map(str, problem["loc"])), problem["msg"]) for problem in error.errors()]
 
 
 def parse_json(raw: bytes) -> JsonValue:

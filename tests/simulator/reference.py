@@ -23,7 +23,7 @@ def edition_table() -> str:
     rows = ["| edition | knob | value | from |", "|---|---|---|---|"]
     for name, edition in editions.EDITIONS.items():
         for knob, difference in edition.differences.items():
-            value = editions.shown(difference.value)
+            value = knobs.shown(difference.value)
             rows.append(f"| `{name}` ({edition.cloud}) | `{knob}` | {_code(value)} | {_cell(difference.source)} |")
     return "\n".join(rows)
 

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
 from ims_simulator.clock.timestamps import iso_millis
-from ims_simulator.parsing import JsonObject
+from ims_simulator.parsing import JsonObject, StrictModel
 
 Clock = Callable[[], float]
 """Seconds since the epoch; tests bring their own."""
@@ -40,10 +40,8 @@ class ClockSetting(BaseModel):
         return self.time + (real - self.real) * self.speed
 
 
-class ClockOrder(BaseModel):
+class ClockOrder(StrictModel):
     """Body of POST /_simulator/clock; what is absent stays as it is."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     advance_seconds: float | None = Field(None, ge=0, description="go forward by so much at once")
     now: AwareDatetime | None = Field(None, description="go forward to this time at once")

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
 
 from ims_simulator.clock.timestamps import iso_seconds
-from ims_simulator.parsing import JsonObject
+from ims_simulator.parsing import JsonObject, StrictModel
+from ims_simulator.replies.codes import SYSTEM_ERROR, SYSTEM_ERROR_MESSAGE
 from ims_simulator.state.records import IdentityProvider, Image, Job, KeyState
 
 ImageStatus = Literal["queued", "saving", "active", "killed", "deleted"]
 MemberStatus = Literal["accepted", "rejected", "pending"]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 def without_id(props: JsonObject) -> JsonObject:
@@ -26,7 +23,10 @@ def without_id(props: JsonObject) -> JsonObject:
     return props
 
 
-class NewImage(_Strict):
+Props = Annotated[dict[str, JsonValue], AfterValidator(without_id)]
+
+
+class NewImage(StrictModel):
     """A source image: a plain Linux one but for the fields given."""
 
     id: uuid.UUID | None = None
@@ -37,12 +37,7 @@ class NewImage(_Strict):
     size_gib: float | None = Field(None, ge=0, description="sets __image_size and min_disk")
     cmk_id: str | None = Field(None, description="sets __system__cmkid")
     members: dict[str, MemberStatus] = Field({}, description="project id to member_status: a shared image")
-    props: dict[str, JsonValue] = Field({}, description="any attribute of the row, e.g. __whole_image")
-
-    @field_validator("props")
-    @classmethod
-    def _id_stays(cls, props: JsonObject) -> JsonObject:
-        return without_id(props)
+    props: Props = Field({}, description="any attribute of the row, e.g. __whole_image")
 
     @model_validator(mode="after")
     def _kind_is_free(self) -> NewImage:
@@ -63,18 +58,13 @@ class NewImage(_Strict):
         return {**changes, **self.props}
 
 
-class ImagePatch(_Strict):
+class ImagePatch(StrictModel):
     """Changes of an image; an attribute that is null is removed."""
 
     status: ImageStatus | None = None
     name: str | None = None
     members: dict[str, MemberStatus] | None = None
-    props: dict[str, JsonValue] = {}
-
-    @field_validator("props")
-    @classmethod
-    def _id_stays(cls, props: JsonObject) -> JsonObject:
-        return without_id(props)
+    props: Props = Field({})
 
     def apply_to(self, image: Image, now: float) -> None:
         """Carry the changes out."""
@@ -90,12 +80,12 @@ class ImagePatch(_Strict):
         image.props = {key: value for key, value in props.items() if value is not None or key not in self.props}
 
 
-class JobPatch(_Strict):
+class JobPatch(StrictModel):
     """What becomes of a job from now on."""
 
     end: Literal["SUCCESS", "FAIL"] | None = Field(None, description="ends now")
-    error_code: str = "IMG.0061"
-    fail_reason: str = "An unknown system error occurred."
+    error_code: str = SYSTEM_ERROR
+    fail_reason: str = SYSTEM_ERROR_MESSAGE
     stuck: bool = Field(False, description="never ends, the percentage stays")
     forgotten: bool | None = None
     without_image_id: bool | None = None
@@ -123,19 +113,19 @@ class JobPatch(_Strict):
         return changed
 
 
-class KeyPatch(_Strict):
+class KeyPatch(StrictModel):
     """The new state of a KMS key."""
 
     state: KeyState
 
 
-class NewIdentityProvider(_Strict):
+class NewIdentityProvider(StrictModel):
     """An issuer of OpenID Connect tokens, as it is given to IAM."""
 
     issuer: str = Field(min_length=1)
     audience: str = Field(min_length=1)
     jwks: JsonObject
-    subjects: list[str] = []
+    subjects: list[str] = Field([])
     can_copy: bool = True
     enabled: bool = True
 

@@ -39,7 +39,7 @@ def configuration(cloud: Cloud, base_url: str) -> JsonObject:
             for image in cloud.images.values()
             if image.kind != "copy" and not cloud.gone(image, cloud.clock())
         ],
-        "kms_keys": cloud.config_keys(),
+        "kms_keys": [key.model_dump(mode="json") for key in cloud.keys.values()],
         "knobs": cloud.knobs.model_dump(mode="json"),
     }
 

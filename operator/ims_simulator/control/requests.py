@@ -9,6 +9,7 @@ from typing import TypeVar
 from aiohttp import web
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from ims_simulator.parsing import problems_of
 from ims_simulator.state.cloud import Cloud
 
 CLOUD = web.AppKey("cloud", Cloud)
@@ -24,11 +25,9 @@ async def read(request: web.Request, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(text or "{}")
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()]
-        fields = ", ".join(model.model_fields)
-        raise web.HTTPBadRequest(
-            text=json.dumps({"error": "; ".join(problems), "allowed": fields}), content_type="application/json"
-        ) from None
+        problems = "; ".join(f"{field or 'body'}: {text}" for field, text in problems_of(error))
+        body = json.dumps({"error": problems, "allowed": ", ".join(model.model_fields)})
+        raise web.HTTPBadRequest(text=body, content_type="application/json") from None
 
 
 def reply(body: JsonValue, status: int = 200) -> web.Response:

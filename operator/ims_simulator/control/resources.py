@@ -97,7 +97,7 @@ async def change_key(request: web.Request) -> web.Response:
         return problem(404, f"there is no key {request.match_info['id']}")
     key.state = order.state
     cloud.keys.put(key)
-    return reply({"id": key.id, "name": key.name, "state": key.state})
+    return reply(key.model_dump(mode="json"))
 
 
 async def set_identity_provider(request: web.Request) -> web.Response:

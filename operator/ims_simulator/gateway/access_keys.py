@@ -70,10 +70,7 @@ def signer_of(cloud: Cloud, request: RawRequest, now: float) -> Signer:
     try:
         _check(cloud, key, token, request, signature, now)
     except GatewayError:
-        record.failures += 1
-        if record.failures > cloud.knobs.key_lock_after:
-            record.failures = 0
-            record.locked_until = now + cloud.knobs.key_lock_seconds
+        record.fail(now, lock_at=cloud.knobs.key_lock_after + 1, lock_seconds=cloud.knobs.key_lock_seconds)
         cloud.access_keys.put(record)
         raise
     if record.failures:

@@ -10,12 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ims_simulator.gateway.access_keys import Signer, is_signed, refused, signer_of
-from ims_simulator.gateway.principals import Principal, principal_of, project_of
+from ims_simulator.gateway.principals import Principal, holder_of_token, project_of
 from ims_simulator.gateway.signature import RawRequest
 from ims_simulator.replies.errors import GatewayError, ImsError
 from ims_simulator.state.call_log import Call, Way
 from ims_simulator.state.cloud import Cloud
-from ims_simulator.state.records import Token
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,18 @@ class Caller:
 def authenticate(cloud: Cloud, request: RawRequest, call: Call, now: float) -> Caller:
     """The caller of the image service, noted in the log of calls. Raises: GatewayError, ImsError."""
     value = request.header("X-Auth-Token") or ""
-    if not value and is_signed(request):
-        signer = signer_of(cloud, request, now)
-        note(call, signer.principal, "temporary_key" if signer.temporary else "access_key", signer.access_key)
+    signer = None if value else signed_by(cloud, request, call, now)
+    if signer is not None:
         project_id = _project_of_signed(cloud, request, signer)
         return Caller(signer.principal.user, project_id, signer.principal.can_change)
     if request.too_large:
         raise GatewayError(413, "0201", "Request entity too large.")
-    token, principal = holder_of_token(cloud, value, now)
+    found = holder_of_token(cloud, value)
+    if found is None:
+        raise refused("decrypt token fail" if value else "x-auth-token not found")
+    token, principal = found
+    if now >= token.expires_at:
+        raise GatewayError(401, "0307")
     note(call, principal, token.method)
     if token.project_id is None:
         if cloud.knobs.domain_token == "ims":  # noqa: S105
@@ -46,15 +49,13 @@ def authenticate(cloud: Cloud, request: RawRequest, call: Call, now: float) -> C
     return Caller(principal.user, token.project_id, principal.can_change)
 
 
-def holder_of_token(cloud: Cloud, value: str, now: float) -> tuple[Token, Principal]:
-    """A token and whom it speaks for. Raises: GatewayError."""
-    token = cloud.tokens.get(value)
-    principal = principal_of(cloud, token) if token is not None else None
-    if token is None or principal is None:
-        raise refused("decrypt token fail" if value else "x-auth-token not found")
-    if now >= token.expires_at:
-        raise GatewayError(401, "0307")
-    return token, principal
+def signed_by(cloud: Cloud, request: RawRequest, call: Call, now: float) -> Signer | None:
+    """Who signed the request, written to the call log; None for a request without a signature. Raises: GatewayError."""
+    if not is_signed(request):
+        return None
+    signer = signer_of(cloud, request, now)
+    note(call, signer.principal, "temporary_key" if signer.temporary else "access_key", signer.access_key)
+    return signer
 
 
 def note(call: Call, principal: Principal, way: Way, access_key: str | None = None) -> None:

@@ -13,7 +13,7 @@ from ims_simulator.parsing import JsonObject
 from ims_simulator.state.accounts import Agency, Domain, Login, Project
 from ims_simulator.state.cloud import Cloud
 from ims_simulator.state.ids import hex_id
-from ims_simulator.state.records import Holder
+from ims_simulator.state.records import Holder, Token
 
 
 @dataclass(frozen=True)
@@ -102,3 +102,10 @@ def principal_of(cloud: Cloud, holder: Holder) -> Principal | None:
         return Principal(name, hex_id(0, f"agency/{name}"), domain, agency.can_change, agency=agency.name)
     login = login_of(cloud, holder.user)
     return None if login is None else principal_of_login(cloud, login)
+
+
+def holder_of_token(cloud: Cloud, value: str) -> tuple[Token, Principal] | None:
+    """A token, expired or not, and the principal it was made for; None if either does not exist."""
+    token = cloud.tokens.get(value)
+    principal = principal_of(cloud, token) if token is not None else None
+    return None if token is None or principal is None else (token, principal)

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from ims_simulator.gateway.context import Context
-from ims_simulator.gateway.principals import Principal, agency_of, domain_of
+from ims_simulator.gateway.principals import agency_of, domain_of
+from ims_simulator.iam.callers import caller_of
 from ims_simulator.replies.errors import KeystoneError
-from ims_simulator.state.accounts import Domain
+from ims_simulator.state.accounts import Domain, Project
+from ims_simulator.state.records import Holder
 
 
 class AssumeRole(BaseModel):
@@ -27,17 +29,28 @@ class AssumeRole(BaseModel):
 
 
 @dataclass(frozen=True)
-class Assumed:
-    """An agency that somebody may act as."""
+class AssumedAgency:
+    """An agency that a caller has assumed."""
 
     name: str
     domain: Domain
-    taken_by: str
+    """The account that the agency belongs to."""
+    assumed_by: str
+
+    def holder(self, project: Project | None) -> Holder:
+        """The holder of a token or a key of this agency."""
+        return Holder(
+            user=self.assumed_by,
+            domain_id=self.domain.id,
+            project_id=project.id if project else None,
+            method="assume_role",
+            agency=self.name,
+        )
 
 
-def assumed(context: Context, principal: Principal, form: AssumeRole) -> Assumed:
-    """The agency that a caller may act as. Raises: KeystoneError."""
-    cloud = context.cloud
+def assume_agency(context: Context, form: AssumeRole) -> AssumedAgency:
+    """Assume an agency as the caller of this request. Raises: KeystoneError, GatewayError."""
+    cloud, caller = context.cloud, caller_of(context)
     names = {"agency_name": form.agency_name, "xrole_name": form.xrole_name}
     allowed = names if cloud.knobs.agency_key == "both" else {cloud.knobs.agency_key: names[cloud.knobs.agency_key]}
     name = next((name for name in allowed.values() if name), None)
@@ -49,6 +62,6 @@ def assumed(context: Context, principal: Principal, form: AssumeRole) -> Assumed
     agency = agency_of(cloud, domain.id, name) if domain is not None else None
     if domain is None or agency is None:
         raise KeystoneError(404, f"Could not find agency: {name}.")
-    if agency.trusts != principal.domain.id or not principal.agent_operator:
+    if agency.trusts != caller.domain.id or not caller.agent_operator:
         raise KeystoneError(403, "You are not authorized to perform the requested action: assume_role.")
-    return Assumed(agency.name, domain, principal.user)
+    return AssumedAgency(agency.name, domain, caller.user)

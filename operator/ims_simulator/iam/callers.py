@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from ims_simulator.gateway.access_keys import is_signed, signer_of
-from ims_simulator.gateway.authentication import note
+from ims_simulator.gateway.authentication import note, signed_by
 from ims_simulator.gateway.context import Context
-from ims_simulator.gateway.principals import Principal, principal_of
+from ims_simulator.gateway.principals import Principal, holder_of_token
 from ims_simulator.replies.errors import KeystoneError
 from ims_simulator.state.records import Token
 
 
 def caller_of(context: Context) -> Principal:
-    """The caller of IAM, noted in the log of calls. Raises: KeystoneError, GatewayError."""
+    """The caller of IAM, written to the call log. Raises: KeystoneError, GatewayError."""
     value = context.headers.get("X-Auth-Token", "")
-    if not value and is_signed(context.request):
-        signer = signer_of(context.cloud, context.request, context.now)
-        note(context.call, signer.principal, "temporary_key" if signer.temporary else "access_key", signer.access_key)
+    signer = None if value else signed_by(context.cloud, context.request, context.call, context.now)
+    if signer is not None:
         return signer.principal
     token, principal = token_of(context, value)
     note(context.call, principal, token.method)
@@ -23,9 +21,8 @@ def caller_of(context: Context) -> Principal:
 
 
 def token_of(context: Context, value: str) -> tuple[Token, Principal]:
-    """A token and whom it speaks for. Raises: KeystoneError 401."""
-    token = context.cloud.tokens.get(value)
-    principal = principal_of(context.cloud, token) if token is not None else None
-    if token is None or principal is None or context.now >= token.expires_at:
+    """A valid token and the principal it was made for. Raises: KeystoneError 401."""
+    found = holder_of_token(context.cloud, value)
+    if found is None or context.now >= found[0].expires_at:
         raise KeystoneError(401, "The request you have made requires authentication.")
-    return token, principal
+    return found

@@ -14,7 +14,7 @@ from pydantic import BaseModel, JsonValue
 from ims_simulator.gateway.authentication import note
 from ims_simulator.gateway.context import Context
 from ims_simulator.gateway.principals import principal_of
-from ims_simulator.iam.forms import Scope, parse_form
+from ims_simulator.iam.forms import Body, Scoped, parse_form
 from ims_simulator.iam.jwt import BadToken, verified_claims
 from ims_simulator.iam.tokens import issue_token, scoped_project
 from ims_simulator.parsing import JsonObject
@@ -28,19 +28,14 @@ class _IdToken(BaseModel):
     id: str
 
 
-class _Auth(BaseModel):
+class _Auth(Scoped):
     id_token: _IdToken
-    scope: Scope | None = None
-
-
-class _Form(BaseModel):
-    auth: _Auth
 
 
 def create_token(context: Context) -> Reply:
     """POST /v3.0/OS-AUTH/id-token/tokens. Raises: IamError."""
     try:
-        auth = parse_form(context.raw, _Form).auth
+        auth = parse_form(context.raw, Body[_Auth]).auth
     except KeystoneError as error:
         context.call.reason = error.message
         raise IamError(400, "IAM.0011", "Request body is invalid.") from None

@@ -15,12 +15,12 @@ from ims_simulator.clock.timestamps import iso_micros
 from ims_simulator.gateway.authentication import note
 from ims_simulator.gateway.context import Context
 from ims_simulator.gateway.principals import principal_of
-from ims_simulator.iam.agencies import AssumeRole, assumed
-from ims_simulator.iam.callers import caller_of, token_of
-from ims_simulator.iam.forms import Scope, parse_form
+from ims_simulator.iam.agencies import AssumeRole, assume_agency
+from ims_simulator.iam.callers import token_of
+from ims_simulator.iam.forms import Body, Scoped, parse_form, unsupported
 from ims_simulator.iam.tokens import scoped_project
 from ims_simulator.parsing import JsonObject
-from ims_simulator.replies.errors import KeystoneError, Reply
+from ims_simulator.replies.errors import Reply
 from ims_simulator.state.records import Holder, TemporaryKey
 
 SHORTEST_SECONDS = 900
@@ -45,29 +45,18 @@ class _Identity(BaseModel):
     assume_role: _Assume | None = None
 
 
-class _Auth(BaseModel):
+class _Auth(Scoped):
     identity: _Identity
-    scope: Scope | None = None
-
-
-class _Form(BaseModel):
-    auth: _Auth
 
 
 def create_temporary_key(context: Context) -> Reply:
     """POST /v3.0/OS-CREDENTIAL/securitytokens. Raises: KeystoneError, GatewayError."""
-    auth = parse_form(context.raw, _Form).auth
+    auth = parse_form(context.raw, Body[_Auth]).auth
     identity = auth.identity
     if identity.methods == ["assume_role"] and identity.assume_role is not None:
-        agency = assumed(context, caller_of(context), identity.assume_role)
+        agency = assume_agency(context, identity.assume_role)
         project = scoped_project(context.cloud, agency.domain, auth.scope)
-        holder = Holder(
-            user=agency.taken_by,
-            domain_id=agency.domain.id,
-            project_id=project.id if project else None,
-            method="assume_role",
-            agency=agency.name,
-        )
+        holder = agency.holder(project)
         return Reply(201, {"credential": credential(context, holder, identity.assume_role.duration_seconds)})
     if identity.methods == ["token"]:
         form = identity.token or _TokenForm()
@@ -75,7 +64,7 @@ def create_temporary_key(context: Context) -> Reply:
         note(context.call, principal, token.method)
         holder = Holder.model_validate({**token.model_dump(include=set(Holder.model_fields)), "project_id": None})
         return Reply(201, {"credential": credential(context, holder, form.duration_seconds)})
-    raise KeystoneError(400, f"The authentication methods {identity.methods} are not supported.")
+    raise unsupported(identity.methods)
 
 
 def credential(context: Context, holder: Holder, seconds: float) -> JsonObject:

@@ -22,9 +22,9 @@ from ims_simulator.gateway.principals import (
     principal_of_login,
     project_of,
 )
-from ims_simulator.iam.agencies import AssumeRole, assumed
+from ims_simulator.iam.agencies import AssumeRole, assume_agency
 from ims_simulator.iam.callers import caller_of
-from ims_simulator.iam.forms import Named, Scope, parse_form
+from ims_simulator.iam.forms import Body, Named, Scope, Scoped, parse_form, unsupported
 from ims_simulator.parsing import JsonObject
 from ims_simulator.replies.errors import KeystoneError, Reply
 from ims_simulator.state.accounts import REGION, Domain, Login, Project
@@ -51,18 +51,13 @@ class _Identity(BaseModel):
     assume_role: AssumeRole | None = None
 
 
-class _Auth(BaseModel):
+class _Auth(Scoped):
     identity: _Identity
-    scope: Scope | None = None
-
-
-class _TokenRequest(BaseModel):
-    auth: _Auth
 
 
 def create_token(context: Context) -> Reply:
     """POST /v3/auth/tokens. Raises: KeystoneError, GatewayError."""
-    auth = parse_form(context.raw, _TokenRequest).auth
+    auth = parse_form(context.raw, Body[_Auth]).auth
     identity, cloud = auth.identity, context.cloud
     if identity.methods == ["password"] and identity.password is not None:
         context.call.user = identity.password.user.name
@@ -70,13 +65,11 @@ def create_token(context: Context) -> Reply:
         domain = cloud.accounts.domain
         holder = Holder(user=login.user, domain_id=domain.id, project_id=None)
     elif identity.methods == ["assume_role"] and identity.assume_role is not None:
-        agency = assumed(context, caller_of(context), identity.assume_role)
+        agency = assume_agency(context, identity.assume_role)
         domain = agency.domain
-        holder = Holder(
-            user=agency.taken_by, domain_id=domain.id, project_id=None, method="assume_role", agency=agency.name
-        )
+        holder = agency.holder(None)
     else:
-        raise KeystoneError(400, f"The authentication methods {identity.methods} are not supported.")
+        raise unsupported(identity.methods)
     project = scoped_project(cloud, domain, auth.scope)
     principal = principal_of(cloud, holder)
     if principal is None:
@@ -168,10 +161,7 @@ def _check_password(cloud: Cloud, user: _User, now: float) -> Login:
     if now < record.locked_until:
         raise KeystoneError(401, "The account is locked: too many failed logins. Try again later.")
     if not secrets.compare_digest(user.password.encode(), login.password.encode()):
-        record.failures += 1
-        if record.failures >= cloud.knobs.lock_after:
-            record.failures = 0
-            record.locked_until = now + cloud.knobs.lock_seconds
+        record.fail(now, lock_at=cloud.knobs.lock_after, lock_seconds=cloud.knobs.lock_seconds)
         cloud.logins.put(record)
         raise wrong
     if record.failures:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from ims_simulator.gateway.authentication import Caller
-from ims_simulator.ims.rows import status_of, visible_to
+from ims_simulator.ims.rows import status_of
 from ims_simulator.parsing import JsonObject
 from ims_simulator.replies.errors import ImsError
 from ims_simulator.settings.knobs import Knobs
@@ -114,14 +114,6 @@ def check_enterprise_project(cloud: Cloud, value: object) -> str:
     if value == cloud.accounts.enterprise_project_id:
         return cloud.accounts.enterprise_project_id
     raise ImsError(cloud.knobs.enterprise_project_code)
-
-
-def find_image(cloud: Cloud, image_id: str, caller: Caller, now: float) -> Image:
-    """An image that the caller can see. Raises: ImsError (knob unknown_image_code)."""
-    image = cloud.images.get(image_id)
-    if image is None or not visible_to(cloud, image, caller.project_id, now):
-        raise ImsError(cloud.knobs.unknown_image_code, status=cloud.knobs.unknown_image_status)
-    return image
 
 
 def check_source(cloud: Cloud, image: Image, request: CopyRequest, caller: Caller, now: float) -> None:

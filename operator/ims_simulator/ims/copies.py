@@ -10,7 +10,8 @@ from __future__ import annotations
 from ims_simulator.clock.timestamps import iso_seconds
 from ims_simulator.gateway.authentication import require_change
 from ims_simulator.gateway.context import Context
-from ims_simulator.ims.checks import CopyRequest, check_keys, check_source, copy_request, find_image
+from ims_simulator.ims.checks import CopyRequest, check_keys, check_source, copy_request
+from ims_simulator.ims.lookup import find_image
 from ims_simulator.parsing import JsonObject
 from ims_simulator.replies.errors import GatewayError, ImsError, Reply
 from ims_simulator.state.accounts import REGION
@@ -42,10 +43,10 @@ OWN = frozenset(
 
 def copy_image(context: Context) -> Reply:
     """Accept a copy: 200 and nothing but the job id. Raises: ImsError, KeystoneError."""
-    cloud, caller = context.cloud, context.caller
-    require_change(cloud, caller)
+    cloud = context.cloud
+    require_change(cloud, context.caller)
     request = copy_request(cloud, context.json_object())
-    source = find_image(cloud, context.params["image_id"], caller, context.now)
+    source = find_image(context)
     late = _late_refusal(context, request, source)
     struck = cloud.faults.of_job(context.path, context.raw)
     fault = JobFault()

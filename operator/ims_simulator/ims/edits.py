@@ -15,8 +15,8 @@ from ims_simulator.clock.timestamps import iso_seconds
 from ims_simulator.gateway.authentication import require_change
 from ims_simulator.gateway.context import Context
 from ims_simulator.ims.checks import check_description, check_enterprise_project, check_name
-from ims_simulator.ims.images import native_image
-from ims_simulator.ims.rows import row_of, status_of, visible_to
+from ims_simulator.ims.lookup import own_image, own_native_image
+from ims_simulator.ims.rows import row_of, status_of
 from ims_simulator.parsing import JsonObject
 from ims_simulator.replies.errors import GlanceError, ImsError, Reply
 from ims_simulator.state.records import Image
@@ -56,30 +56,20 @@ _ATTRIBUTE = re.compile(r"[a-z0-9_][a-z0-9_.\-]*")
 
 def patch_cloud_image(context: Context) -> Reply:
     """PATCH /v2/cloudimages/{image_id}: 200 and the image. Raises: ImsError."""
-    cloud, now = context.cloud, context.now
-    require_change(cloud, context.caller)
+    require_change(context.cloud, context.caller)
     operations = context.json(*PATCH_TYPES)
-    image_id = context.params["image_id"]
-    context.call.image_id = image_id
-    image = cloud.images.get(image_id)
-    if image is None or not visible_to(cloud, image, context.caller.project_id, now):
-        raise ImsError(cloud.knobs.unknown_image_code, status=cloud.knobs.unknown_image_status)
-    if image.owner != context.caller.project_id:
-        raise ImsError("IMG.0047")
-    if status_of(cloud, image, now) != "active":
+    image = own_image(context)
+    if status_of(context.cloud, image, context.now) != "active":
         raise ImsError("IMG.0046")
     return _patch(context, image, operations, lambda code, text: ImsError(code, text))
 
 
 def patch_native_image(context: Context) -> Reply:
     """PATCH /v2/images/{image_id} with its own content type. Raises: GlanceError, ImsError."""
-    cloud = context.cloud
-    require_change(cloud, context.caller)
+    require_change(context.cloud, context.caller)
     if context.content_type not in PATCH_TYPES:
         raise GlanceError(415, f"Content-Type must be one of {', '.join(PATCH_TYPES)}.")
-    image = native_image(context)
-    if image.owner != context.caller.project_id:
-        raise GlanceError(403, "Only the owner may change the image.")
+    image = own_native_image(context)
     try:
         operations = context.json(*PATCH_TYPES)
     except ImsError as error:

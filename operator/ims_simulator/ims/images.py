@@ -9,25 +9,15 @@ from __future__ import annotations
 from ims_simulator.gateway.authentication import require_change
 from ims_simulator.gateway.context import Context
 from ims_simulator.ims.copies import source_was_deleted
-from ims_simulator.ims.rows import row_of, status_of, visible_to
+from ims_simulator.ims.lookup import native_image
+from ims_simulator.ims.rows import row_of, status_of
 from ims_simulator.replies.errors import GlanceError, ImsError, Reply
-from ims_simulator.state.records import Image
 
 
 def show_image(context: Context) -> Reply:
     """GET /v2/images/{image_id}. Raises: GlanceError 404."""
     image = native_image(context)
     return Reply(200, row_of(context.cloud, image, context.caller.project_id, context.now))
-
-
-def native_image(context: Context) -> Image:
-    """The image of the path. Raises: GlanceError 404."""
-    image_id = context.params["image_id"]
-    context.call.image_id = image_id
-    image = context.cloud.images.get(image_id)
-    if image is None or not visible_to(context.cloud, image, context.caller.project_id, context.now):
-        raise GlanceError(404, f"No image found with ID {image_id}")
-    return image
 
 
 def delete_image(context: Context) -> Reply:

@@ -15,8 +15,8 @@ from pydantic import BaseModel, Field, JsonValue, ValidationError
 from ims_simulator.gateway.authentication import require_project
 from ims_simulator.gateway.context import Context
 from ims_simulator.ims.rows import status_of
-from ims_simulator.ims.tagging import own_images, tags_of
-from ims_simulator.parsing import JsonObject
+from ims_simulator.ims.tagging import listed_tags, own_images, tags_of
+from ims_simulator.parsing import JsonObject, problems_of
 from ims_simulator.replies.errors import ImsError, Reply
 from ims_simulator.state.records import Image
 
@@ -75,8 +75,7 @@ def search_by_tags(context: Context) -> Reply:
     try:
         search = _Search.model_validate(context.json_object())
     except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise ImsError("IMG.0115", f"The field {where} is invalid.") from None
+        raise ImsError("IMG.0115", f"The field {problems_of(error)[0][0]} is invalid.") from None
     found = [image for image in own_images(context) if search.finds(image)]
     body: JsonObject = {"total_count": len(found)}
     if search.action == "filter":
@@ -90,5 +89,5 @@ def _resource(context: Context, image: Image) -> JsonValue:
         "resource_id": image.id,
         "resource_name": image.name,
         "resource_detail": {"status": status_of(context.cloud, image, context.now)},
-        "tags": [{"key": key, "value": value} for key, value in tags_of(image).items()],
+        "tags": listed_tags(image),
     }

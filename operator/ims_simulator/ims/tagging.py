@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from ims_simulator.clock.timestamps import iso_seconds
 from ims_simulator.gateway.authentication import require_change, require_project
 from ims_simulator.gateway.context import Context
-from ims_simulator.ims.images import native_image
+from ims_simulator.ims.lookup import own_image, own_native_image
 from ims_simulator.ims.rows import visible_to
 from ims_simulator.replies.errors import GlanceError, ImsError, Reply
 from ims_simulator.state.records import Image
@@ -32,7 +32,7 @@ def act_on_tags(context: Context) -> Reply:
     require_project(context.caller, context.params["project_id"])
     require_change(context.cloud, context.caller)
     body = context.json_object()
-    image = _own_image(context)
+    image = own_image(context)
     action = body.get("action")
     if action not in ("create", "delete"):
         raise ImsError("IMG.0115", "action must be create or delete.")
@@ -54,7 +54,7 @@ def add_tag(context: Context) -> Reply:
     require_project(context.caller, context.params["project_id"])
     require_change(context.cloud, context.caller)
     tag = context.json_object().get("tag")
-    image = _own_image(context)
+    image = own_image(context)
     key, value = _tag(tag, needs_value=True)
     return _retagged(context, image, {**tags_of(image), key: value})
 
@@ -63,7 +63,7 @@ def remove_tag(context: Context) -> Reply:
     """DELETE /v2/{project_id}/images/{image_id}/tags/{key}: 204. Raises: ImsError, with 404 for an unknown key."""
     require_project(context.caller, context.params["project_id"])
     require_change(context.cloud, context.caller)
-    image = _own_image(context)
+    image = own_image(context)
     tags = tags_of(image)
     if tags.pop(context.params["key"], None) is None:
         raise ImsError("IMG.0121", status=404)
@@ -72,7 +72,8 @@ def remove_tag(context: Context) -> Reply:
 
 def add_native_tag(context: Context) -> Reply:
     """PUT /v2/images/{image_id}/tags/{tag}: 204 and a tag without a value. Raises: GlanceError, ImsError."""
-    image, tag = _own_native_image(context), context.params["tag"]
+    require_change(context.cloud, context.caller)
+    image, tag = own_native_image(context), context.params["tag"]
     if not _NATIVE_TAG.fullmatch(tag):
         raise GlanceError(400, "A tag has 1 to 255 letters, digits, _ or -.")
     return _retagged(context, image, {**tags_of(image), tag: ""})
@@ -80,7 +81,8 @@ def add_native_tag(context: Context) -> Reply:
 
 def remove_native_tag(context: Context) -> Reply:
     """DELETE /v2/images/{image_id}/tags/{tag}: 204. Raises: GlanceError."""
-    image, tag = _own_native_image(context), context.params["tag"]
+    require_change(context.cloud, context.caller)
+    image, tag = own_native_image(context), context.params["tag"]
     tags = tags_of(image)
     if tags.pop(tag, None) is None:
         raise GlanceError(404, f"The image has no tag {tag}.")
@@ -99,8 +101,7 @@ def _retagged(context: Context, image: Image, tags: dict[str, str]) -> Reply:
 def show_tags(context: Context) -> Reply:
     """GET /v2/{project_id}/images/{image_id}/tags. Raises: ImsError."""
     require_project(context.caller, context.params["project_id"])
-    tags = tags_of(_own_image(context))
-    return Reply(200, {"tags": [{"key": key, "value": value} for key, value in tags.items()]})
+    return Reply(200, {"tags": listed_tags(own_image(context))})
 
 
 def show_all_tags(context: Context) -> Reply:
@@ -121,30 +122,16 @@ def own_images(context: Context) -> Iterator[Image]:
             yield image
 
 
-def _own_native_image(context: Context) -> Image:
-    require_change(context.cloud, context.caller)
-    image = native_image(context)
-    if image.owner != context.caller.project_id:
-        raise GlanceError(403, "Only the owner may change the image.")
-    return image
-
-
-def _own_image(context: Context) -> Image:
-    cloud, image_id = context.cloud, context.params["image_id"]
-    context.call.image_id = image_id
-    image = cloud.images.get(image_id)
-    if image is None or not visible_to(cloud, image, context.caller.project_id, context.now):
-        raise ImsError(cloud.knobs.unknown_image_code, status=cloud.knobs.unknown_image_status)
-    if image.owner != context.caller.project_id:
-        raise ImsError("IMG.0047")
-    return image
-
-
 def tags_of(image: Image) -> dict[str, str]:
     """Tags of an image, in order; the row shows them as key=value."""
     tags = image.props.get("tags")
     pairs = [str(tag).partition("=") for tag in tags] if isinstance(tags, list) else []
     return {key: value for key, _, value in pairs}
+
+
+def listed_tags(image: Image) -> list[JsonValue]:
+    """Tags of an image as replies list them: a key and a value each."""
+    return [{"key": key, "value": value} for key, value in tags_of(image).items()]
 
 
 def _tag(tag: JsonValue, *, needs_value: bool) -> tuple[str, str]:

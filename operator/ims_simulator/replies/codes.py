@@ -4,6 +4,10 @@ Source: "OTC Image Management Service API reference, Appendix, Error Codes"; the
 messages that the page quotes in full. All of them come with HTTP 400 but IMG.0026, see the knob permission_status.
 """
 
+SYSTEM_ERROR = "IMG.0061"
+SYSTEM_ERROR_MESSAGE = "An unknown system error occurred."
+"""Of failed jobs and faults that name no other; no call is refused with it."""
+
 MESSAGES: dict[str, str] = {
     "IMG.0001": "The request body is not valid JSON.",
     "IMG.0002": "The image name is longer than 128 characters.",

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from ims_simulator.settings.knobs import shown
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -99,8 +101,3 @@ def help_lines() -> list[tuple[str, str]]:
         (name, f"{edition.cloud}: {', '.join(f'{knob}={shown(value)}' for knob, value in edition.knobs.items())}")
         for name, edition in EDITIONS.items()
     ]
-
-
-def shown(value: JsonValue) -> str:
-    """A value as it is written on a command line."""
-    return ("on" if value else "off") if isinstance(value, bool) else str(value)

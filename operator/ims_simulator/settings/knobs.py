@@ -11,7 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, JsonValue, ValidationError, ValidationInfo, field_validator
+
+from ims_simulator.parsing import StrictModel, problems_of
 
 ENVIRONMENT_PREFIX = "IMS_SIMULATOR_KNOB_"
 IMS_CODE = r"IMG\.\d{4}"
@@ -20,10 +22,8 @@ STATES = ("INIT", "RUNNING", "SUCCESS", "FAIL")
 ImsCode = Annotated[str, Field(pattern=f"^{IMS_CODE}$")]
 
 
-class Knobs(BaseModel):
+class Knobs(StrictModel):
     """Every knob with its default; the descriptions are the help text."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     copy_seconds: float = Field(10.0, ge=0, description="how long a copy takes; jobs keep what they started with")
     init_seconds: float = Field(1.0, ge=0, description="how long a job stays INIT, at most a tenth of the copy")
@@ -220,8 +220,7 @@ def apply(base: Knobs, changes: Mapping[str, JsonValue]) -> Knobs:
     try:
         return Knobs.model_validate({**base.model_dump(), **changes})
     except ValidationError as error:
-        problems = [f"knob {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise KnobError("; ".join(problems)) from None
+        raise KnobError("; ".join(f"knob {name}: {problem}" for name, problem in problems_of(error))) from None
 
 
 def from_assignments(base: Knobs, assignments: list[str]) -> Knobs:
@@ -245,7 +244,8 @@ def from_environment(base: Knobs, environment: Mapping[str, str] = os.environ) -
     return apply(base, changes)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value as it is written on a command line."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -260,5 +260,5 @@ def help_lines() -> list[tuple[str, str]]:
             meaning += f" [{'|'.join(map(str, get_args(field.annotation)))}]"
         elif field.annotation is bool:
             meaning += " [on|off]"
-        lines.append((f"{name}={_shown(field.default)}", meaning))
+        lines.append((f"{name}={shown(field.default)}", meaning))
     return lines

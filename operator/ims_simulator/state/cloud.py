@@ -162,7 +162,3 @@ class Cloud:
         if self.knobs.quota_counts == "done":
             used -= len(self.jobs.running(project_id, now))
         return used
-
-    def config_keys(self) -> list[JsonValue]:
-        """KMS keys as the configuration shows them."""
-        return [{"id": key.id, "name": key.name, "state": key.state} for key in self.keys.values()]

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import BaseModel, Field, JsonValue, field_validator, model_validator
 
-from ims_simulator.replies.codes import GATEWAY_CODE_OF_STATUS, GATEWAY_MESSAGES
+from ims_simulator.parsing import StrictModel
+from ims_simulator.replies.codes import GATEWAY_CODE_OF_STATUS, GATEWAY_MESSAGES, SYSTEM_ERROR, SYSTEM_ERROR_MESSAGE
 from ims_simulator.replies.errors import Reply, gateway_body, html_page, ims_body, keystone_body, title_of
 from ims_simulator.settings.knobs import Knobs
 
@@ -33,11 +34,7 @@ Kind = Literal[
 ]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class Match(_Strict):
+class Match(StrictModel):
     """Which requests a fault is for; what is absent matches all."""
 
     kind: Kind | list[Kind] | None = None
@@ -65,7 +62,7 @@ class Match(_Strict):
         )
 
 
-class FaultReply(_Strict):
+class FaultReply(StrictModel):
     """The answer that is given instead of the real one."""
 
     status: int = Field(ge=200, le=599)
@@ -73,14 +70,14 @@ class FaultReply(_Strict):
     code: str | None = Field(None, description="IMG.xxxx (ims), or a gateway number such as 0308 (gateway)")
     message: str | None = None
     body: JsonValue = Field(None, description="the whole body, for shape json")
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field({})
 
     def render(self, request_id: str, knobs: Knobs) -> Reply:
         """The reply itself."""
         message = self.message or title_of(self.status)
         reply = Reply(self.status, headers=dict(self.headers))
         if self.shape == "ims":
-            reply.body = ims_body(self.code or "IMG.0061", message)
+            reply.body = ims_body(self.code or SYSTEM_ERROR, message)
         elif self.shape == "gateway":
             code = self.code or GATEWAY_CODE_OF_STATUS.get(self.status, "0601")
             text = self.message or GATEWAY_MESSAGES.get(code.rpartition(".")[2], message)
@@ -95,12 +92,12 @@ class FaultReply(_Strict):
         return reply
 
 
-class JobFault(_Strict):
+class JobFault(StrictModel):
     """What becomes of a copy that is accepted."""
 
     fail: bool = False
-    error_code: str = "IMG.0061"
-    fail_reason: str = "An unknown system error occurred."
+    error_code: str = SYSTEM_ERROR
+    fail_reason: str = SYSTEM_ERROR_MESSAGE
     at: float = Field(0.5, ge=0, le=1, description="part of the copy time after which it fails or gets stuck")
     stuck: bool = Field(False, description="RUNNING for ever, the percentage stops at `at`")
     zigzag: bool = Field(False, description="the percentage goes back now and then")
@@ -116,7 +113,7 @@ class JobFault(_Strict):
         return self
 
 
-class FaultSpec(_Strict):
+class FaultSpec(StrictModel):
     """One fault: for which requests, how often, and what happens."""
 
     match: Match = Match()

@@ -149,6 +149,13 @@ class LoginRecord(BaseModel):
     failures: int = 0
     locked_until: float = 0.0
 
+    def fail(self, now: float, *, lock_at: int, lock_seconds: float) -> None:
+        """Count a failed login; the one with the number `lock_at` in a row locks."""
+        self.failures += 1
+        if self.failures >= lock_at:
+            self.failures = 0
+            self.locked_until = now + lock_seconds
+
 
 KeyState = Literal["enabled", "disabled", "no_access", "missing", "limited"]
 
