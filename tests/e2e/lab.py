@@ -1,6 +1,7 @@
 """A lab: what one test has for itself. A namespace, a simulator, and operators if it starts its own."""
 
 import itertools
+import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import httpx
 from controlplane.components import free_ports
 from controlplane.process import Process
 from e2e.objects import GROUP, Api, Copy, Manifest
-from e2e.processes import HOST, Operator, Simulator
+from e2e.processes import HOST, Operator, Simulator, wait_for
 
 WRONG_PASSWORD: Final = "wrong-Pa55word"
 """Not the password of any login; looked for in all logs at the end."""
@@ -97,6 +98,21 @@ class Lab:
             "-n", self.namespace, *arguments, input=stdin, check=check
         )
         return done.stdout + done.stderr
+
+    def replace(self, manifest: Manifest) -> None:
+        """Put this manifest in the place of its object, as a user or Argo CD does.
+
+        kubectl reads the object and writes it with what it read as a precondition. Whoever meets a write of the
+        operator in between runs the command again.
+        """
+        given = json.dumps(manifest)
+
+        def replaced() -> bool:
+            done = self.api.plane.kubectl("-n", self.namespace, "replace", "-f", "-", input=given, check=False)
+            assert done.returncode == 0 or "Error from server (Conflict)" in done.stderr, done.stderr
+            return done.returncode == 0
+
+        wait_for(replaced, "kubectl replace met no other write")
 
     def kubectl_watch(self, *arguments: str) -> "Watch":
         """Start kubectl, to read what it says until then whenever we like."""

@@ -36,9 +36,9 @@ def test_replacing_a_finished_object_copies_nothing(lab: Lab) -> None:
     lab.connect()
     copy = lab.copy("golden")
     first = copy.until_at_rest("Succeeded")
-    manifest = json.dumps(lab.manifest("golden"))
-    lab.kubectl("replace", "-f", "-", stdin=manifest)
-    lab.kubectl("replace", "--force", "-f", "-", stdin=manifest)
+    manifest = lab.manifest("golden")
+    lab.replace(manifest)
+    lab.kubectl("replace", "--force", "-f", "-", stdin=json.dumps(manifest))
     seen = copy.until_at_rest("Succeeded")
     assert seen.body["metadata"]["uid"] != first.body["metadata"]["uid"]
     assert seen.told("Ready") == ("True", "Adopted")

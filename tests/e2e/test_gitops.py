@@ -93,11 +93,6 @@ def test_no_sync_finds_a_difference_and_syncing_again_does_nothing(lab: Lab) -> 
     assert {call["kind"] for call in calls_since()} <= {"job", "list", "image", "copy"}
 
 
-def _replace(lab: Lab, manifest: Manifest) -> None:
-    """As Argo CD does with Replace=true: all that the manifest does not have is gone, but for the status."""
-    lab.kubectl("replace", "-f", "-", stdin=json.dumps(manifest))
-
-
 @together
 def test_replacing_a_copy_under_way_and_done_makes_no_second_one_and_leaves_nothing_behind(lab: Lab) -> None:
     lab.connect()
@@ -106,10 +101,11 @@ def test_replacing_a_copy_under_way_and_done_makes_no_second_one_and_leaves_noth
     _apply(lab, "client", manifest)
     copy = lab.known("golden")
     copy.until(lambda seen: seen.status.get("jobID"), "job id")
-    _replace(lab, manifest)
+    # All that the manifest does not have is gone, but for the status: the finalizer, too.
+    lab.replace(manifest)
     copy.until(lambda seen: seen.finalizers, "finalizer put back")
     copy.until_phase("Succeeded")
-    _replace(lab, manifest)
+    lab.replace(manifest)
     seen = copy.until(lambda seen: seen.finalizers, "finalizer put back")
     assert seen.phase == "Succeeded"
     assert len(lab.cloud.posts()) == 1
