@@ -19,7 +19,7 @@ STOP: Final = threading.Event()
 """Set when the session is being interrupted: what waits in a thread gives up."""
 
 _POLL_SECONDS: Final = 0.25
-_START_SECONDS: Final = 40.0
+_START_SECONDS: Final = 90.0
 _PROGRAMS: Final = Path(sys.executable).parent
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from e2e.lab import Lab
 from e2e.processes import HOST
 from e2e.together import together_with_own_operator
 
-_SECONDS = 30
+_SECONDS = 90
 
 
 def _run(kubeconfig: Path, **knobs: str) -> tuple[int, str]:
