@@ -74,6 +74,6 @@ def test_operator_installed_for_one_namespace_makes_a_copy_and_may_do_nothing_el
             assert not _may(lab, verb, resource, namespace), (verb, resource, namespace)
 
         lab.api.delete(f"/apis/imagecopy.io/v1alpha1/clusterimageproviders/{lab.namespace}")
-        helm.run("uninstall", RELEASE, "--wait", "--timeout=60s")
+        helm.uninstall()
         wait_for(lambda: not lab.api.get(f"/api/v1/namespaces/{lab.namespace}/pods")["items"], "no Pod left")
         assert copy.get().phase == "Succeeded"

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
-from e2e.helm import RELEASE, Helm
+from e2e.helm import Helm
 from e2e.lab import Lab
 from e2e.node import Node
 from e2e.pod import Box
@@ -69,7 +69,7 @@ def test_installed_anew_it_takes_up_what_runs_and_adopts_what_is_there(lab: Lab,
         running = lab.copy("running")
         running.until(lambda seen: seen.status.get("jobID"), "a job")
 
-        helm.run("uninstall", RELEASE, "--no-hooks", "--wait", "--timeout=60s")
+        helm.uninstall("--no-hooks")
         wait_for(lambda: not _pods(lab), "no Pod left")
         done.delete()
         assert running.get().phase == "Copying"
@@ -82,5 +82,5 @@ def test_installed_anew_it_takes_up_what_runs_and_adopts_what_is_there(lab: Lab,
         seen = again.until_at_rest("Succeeded")
         assert (seen.reason, seen.status["imageID"]) == ("Adopted", image)
         assert [len(lab.cloud.posts(name)) for name in ("done", "running")] == [1, 1]
-        helm.run("uninstall", RELEASE, "--wait", "--timeout=60s")
+        helm.uninstall()
     assert {again.get().phase, running.get().phase} == {"Succeeded"}
