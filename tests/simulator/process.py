@@ -35,7 +35,7 @@ class Process:
         headers = {"X-Auth-Token": token, "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=60) as response:
                 return response.status, json.load(response), response.headers.get("X-Subject-Token", "")
         except urllib.error.HTTPError as error:
             with error:
@@ -52,7 +52,7 @@ class Process:
 
     def end(self, number: int) -> int:
         self.process.send_signal(number)
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=60)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ class _Exchanges:
         self.replies: list[tuple[int, list[tuple[str, str]], str]] = []
 
     def send(self, method: str, path: str, body: object = None, token: str = "") -> Any:
-        connection = http.client.HTTPConnection(self._address, timeout=10)
+        connection = http.client.HTTPConnection(self._address, timeout=60)
         headers = {"X-Auth-Token": token, "Content-Type": "application/json"}
         connection.request(method, path, None if body is None else json.dumps(body), headers)
         response = connection.getresponse()
