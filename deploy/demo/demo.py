@@ -1,7 +1,7 @@
-"""The whole job on one machine: `make demo`.
+"""The demo, `make demo`: the operator on a real control plane, with a simulated cloud, on this machine.
 
-Starts a real control plane, the simulator of the cloud and the operator, applies the manifests beside this file with
-kubectl, and shows what a user sees. Exits 0 if all came out as it should, and leaves nothing running.
+It starts all of them, applies the manifests of this folder with kubectl, and shows what a user sees. It exits with 0 if
+every copy ended as expected, and leaves nothing running.
 """
 
 import contextlib
@@ -42,11 +42,11 @@ _EXPECTED: Final = {
 
 
 class DemoFailed(Exception):
-    """The demo did not show what it should; the message says what was seen instead."""
+    """The demo did not go as expected; the message says what happened instead."""
 
 
 class Demo:
-    """The running parts, and how they are shown."""
+    """The running control plane, simulator and operator, and the commands that show them."""
 
     def __init__(self, plane: ControlPlane, folder: Path) -> None:
         self.plane = plane
@@ -55,21 +55,21 @@ class Demo:
         self.simulator = ""
 
     def show(self, *arguments: str, given: str | None = None, check: bool = True) -> None:
-        """Print a kubectl command and what it prints."""
+        """Run a kubectl command, and print the command and its output."""
         say(f"\n$ kubectl {shlex.join(arguments)}")
         done = subprocess.run([*self.kubectl, *arguments], input=given, text=True)
         if check and done.returncode != 0:
             raise DemoFailed(f"kubectl {shlex.join(arguments)} ended with {done.returncode}")
 
     def start_simulator(self, stack: ExitStack) -> None:
-        """Start the cloud."""
+        """Start the simulated cloud."""
         port = _SIMULATOR_PORT if is_free(_SIMULATOR_PORT) else free_port()
         self.simulator = f"http://127.0.0.1:{port}"
         command = [program("ims-simulator"), "--port", str(port), "--copy-seconds", str(_COPY_SECONDS)]
         self._start(stack, command, "simulator", f"{self.simulator}/_simulator/config")
 
     def start_operator(self, stack: ExitStack) -> None:
-        """Start the operator as its own process, as a Pod would run it."""
+        """Start the operator as a process of its own, as in a Pod."""
         health = free_port()
         env = {
             "KUBECONFIG": str(self.plane.kubeconfig),
@@ -96,7 +96,7 @@ class Demo:
         wait_until(answers, f"the {name} to be ready", _START_SECONDS)
 
     def apply(self) -> None:
-        """Apply the manifests; only the simulator's port may differ from what the files say."""
+        """Apply the manifests, with the port of this simulator instead of the one in the files."""
         for file in sorted(_HERE.glob("*.yaml")):
             text = file.read_text().replace(f"http://127.0.0.1:{_SIMULATOR_PORT}", self.simulator)
             say(f"\n$ kubectl apply -f {file.relative_to(_ROOT)}")
@@ -108,7 +108,7 @@ class Demo:
         return {item["metadata"]["name"]: item["status"] for item in json.loads(listed)["items"]}
 
     def watch(self) -> None:
-        """Show the copies until all have ended."""
+        """Show the copies until all of them have ended."""
         say(f"\n$ kubectl get imgcp -n {_NAMESPACE} --watch")
         with subprocess.Popen([*self.kubectl, "get", "imgcp", "-n", _NAMESPACE, "--watch"]) as watching:
             try:
@@ -126,13 +126,13 @@ class Demo:
         """Return the summary.
 
         Raises:
-            DemoFailed: something did not come out as it should.
+            DemoFailed: a copy did not end as expected.
         """
         lines = []
         for name, status in self.copies().items():
             seen = (status.get("phase"), (status.get("failure") or {}).get("code"))
             if seen != _EXPECTED[name]:
-                raise DemoFailed(f"{name} is {seen}, expected {_EXPECTED[name]}; see {self.folder}")
+                raise DemoFailed(f"{name} is {seen}, but {_EXPECTED[name]} was expected: see the logs in {self.folder}")
             lines.append(f"  {name:18} {seen[0]:10} {status.get('imageID') or status['failure']['message']}")
         calls = httpx.get(f"{self.simulator}/_simulator/calls", params={"kind": "copy"}, trust_env=False).json()
         posts = len(calls["calls"])
@@ -143,8 +143,8 @@ class Demo:
 
 
 def run(demo: Demo, stack: ExitStack) -> None:
-    """Play the demo."""
-    say("==> starting the simulator of the cloud")
+    """Run all steps of the demo."""
+    say("==> starting the simulated cloud")
     demo.start_simulator(stack)
     demo.show("apply", "--server-side", "-f", "crds/")
     demo.show("wait", "--for=condition=Established", "-f", "crds/")
@@ -156,14 +156,14 @@ def run(demo: Demo, stack: ExitStack) -> None:
     demo.show("get", "imgcp", "-n", _NAMESPACE, "-o", "wide")
     demo.show("describe", "imgcp", "whole-server", "-n", _NAMESPACE)
     demo.show("events", "--for", "imgcp/golden-encrypted", "-n", _NAMESPACE)
-    say("\n==> all as it should be")
+    say("\n==> all copies ended as expected")
     say(demo.check())
 
 
 def keep(demo: Demo) -> None:
     """Leave everything running until Ctrl-C."""
     say(f"""
-==> still running; Ctrl-C stops it all. In another terminal:
+==> still running until Ctrl-C. Try in another terminal:
 
   export KUBECONFIG={demo.plane.kubeconfig}
   export PATH={demo.plane.binaries.kubectl.parent}:$PATH
@@ -178,17 +178,17 @@ def keep(demo: Demo) -> None:
 
 
 def is_kept() -> bool:
-    """Tell whether KEEP says that everything is to be left running."""
+    """Tell whether KEEP asks to leave everything running."""
     return os.environ.get("KEEP", "").strip().lower() not in _NO
 
 
 def say(line: str) -> None:
-    """Print at once, in order with what kubectl prints."""
+    """Print a line at once, so that it stays in order with the output of kubectl."""
     print(line, flush=True)
 
 
 def program(name: str) -> str:
-    """Return the path of a program of this environment."""
+    """Return the path of a program in this virtual environment."""
     return str(Path(sys.executable).with_name(name))
 
 
@@ -208,10 +208,10 @@ def free_port() -> int:
 
 
 def wait_until(done: Callable[[], bool], what: str, seconds: float) -> None:
-    """Wait, at most so long.
+    """Wait until ``done`` returns True.
 
     Raises:
-        DemoFailed: it took longer.
+        DemoFailed: it did not within so many seconds.
     """
     until = time.monotonic() + seconds
     while not done():
@@ -222,7 +222,7 @@ def wait_until(done: Callable[[], bool], what: str, seconds: float) -> None:
 
 @contextlib.contextmanager
 def parts() -> Iterator[tuple[Demo, ExitStack]]:
-    """Start the control plane, and end everything afterwards."""
+    """Start the control plane, and stop everything at the end."""
     binaries = find_binaries()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imagecopy-demo-")))
@@ -241,7 +241,7 @@ def main() -> int:
             if is_kept():
                 keep(demo)
             else:
-                say("\nTry next: `make demo KEEP=1` leaves it running; README.md has the first copy in a real cloud.")
+                say("\nTry next: `make demo KEEP=1` leaves everything running. README.md explains the first copy in a real cloud.")
     except (DemoFailed, ControlPlaneError, subprocess.CalledProcessError) as exc:
         print(f"demo: {exc}", file=sys.stderr)
         return 1

@@ -1,10 +1,10 @@
-"""Makes the image small: run in the build with the interpreter of the image, and by tests.
+"""Makes the container image small. It runs during the build, with the interpreter of the image, and in tests.
 
-slim.py packages DIR   drops from these site-packages the time of the build, and the generated classes of the
-                       ``kubernetes`` package that the operator never loads: two clients of hundreds each
-slim.py python         drops what no program of the image needs of Python itself, and compiles what is loaded
+slim.py packages DIR   removes from these site-packages the time of the build, and the generated classes of the
+                       ``kubernetes`` package that the operator never loads: hundreds in each of two clients
+slim.py python         removes the parts of Python that no program of the image needs, and compiles the loaded modules
 
-What is loaded is found out by loading it: the operator with everything that it imports.
+It imports the operator to find out which modules are loaded.
 """
 
 import importlib
@@ -27,20 +27,20 @@ LOADED = (
     "kubernetes.aio.config.openid",
     "encodings.idna",
 )
-"""Entry points, what they import late, and what a kubeconfig may ask for."""
+"""Entry points, modules that they import late, and modules that a kubeconfig may need."""
 
 GENERATED = ("client/api", "client/models", "aio/client/api", "aio/client/models")
 UNUSED_PYTHON = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "tkinter", "turtledemo", "test")
 
 
 def load() -> None:
-    """Import everything that the programs of the image do."""
+    """Import every module that the programs of the image import."""
     for name in LOADED:
         importlib.import_module(name)
 
 
 def drop_generated(site_packages: Path) -> int:
-    """Remove the generated classes that are not loaded; return how many files went."""
+    """Remove the generated classes that are not loaded; return the number of removed files."""
     loaded = {name for name in sys.modules if name.startswith("kubernetes.")}
     gone = 0
     for folder in (site_packages / "kubernetes" / part for part in GENERATED):
@@ -53,7 +53,7 @@ def drop_generated(site_packages: Path) -> int:
 
 
 def drop_times(site_packages: Path) -> None:
-    """Remove when uv built our package, by which no two builds would be alike."""
+    """Remove the time at which uv built our package, because it makes every build different."""
     for trace in site_packages.glob("*.dist-info/uv_cache.json"):
         record = trace.with_name("RECORD")
         lines = record.read_text().splitlines(keepends=True)
@@ -62,7 +62,7 @@ def drop_times(site_packages: Path) -> None:
 
 
 def unused_python() -> Iterator[Path]:
-    """Yield what the standard library and its installer have and nobody here needs."""
+    """Yield the parts of the standard library and its installer that no program needs."""
     stdlib, purelib = (Path(sysconfig.get_path(name, vars={"base": sys.base_prefix})) for name in ("stdlib", "purelib"))
     yield from (stdlib / name for name in UNUSED_PYTHON)
     yield from stdlib.glob("config-*")
@@ -74,7 +74,7 @@ def unused_python() -> Iterator[Path]:
 
 
 def remove(paths: Iterable[Path]) -> None:
-    """Remove files and folders; what is not there is no error."""
+    """Remove files and folders; a missing one is no error."""
     for path in paths:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -83,7 +83,7 @@ def remove(paths: Iterable[Path]) -> None:
 
 
 def compile_loaded() -> int:
-    """Compile what is loaded of the standard library, whatever the time of the sources; return how many files.
+    """Compile the loaded modules of the standard library, independent of file times; return their number.
 
     Base images come without compiled sources, and a read-only file system can't keep them.
     """
@@ -96,12 +96,12 @@ def compile_loaded() -> int:
 
 
 def main(words: list[str]) -> None:
-    """Do what the command line says."""
+    """Run the command line."""
     match words:
         case ["packages", site_packages]:
             load()
             drop_times(Path(site_packages))
-            print(f"{drop_generated(Path(site_packages))} generated files dropped")
+            print(f"{drop_generated(Path(site_packages))} generated files removed")
         case ["python"]:
             load()
             remove(list(unused_python()))

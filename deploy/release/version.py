@@ -1,7 +1,7 @@
-"""The version: pyproject.toml has it, and everything that repeats it is written from there.
+"""The version: it is in pyproject.toml, and is written from there to every other place.
 
-version.py 1.2.3    writes it everywhere, and a heading of today into the changelog
-version.py          says which version it is and where it is not the same
+version.py 1.2.3    writes it to every place, and a heading with today's date into the changelog
+version.py          prints the version, and the places that have another one
 """
 
 import re
@@ -20,14 +20,14 @@ _UNRELEASED: Final = "## [Unreleased]\n"
 
 @dataclass(frozen=True)
 class Place:
-    """Where the version is: files, and what stands before and after it there."""
+    """A place of the version: files, and the text before and after it."""
 
     glob: str
     before: str
     after: str
 
     def files(self, repo: Path) -> list[Path]:
-        """Return the files; none if that part is not there."""
+        """Return the files; none if this part of the repository does not exist."""
         return sorted(repo.glob(self.glob))
 
     def found(self, text: str) -> list[str]:
@@ -61,7 +61,7 @@ def current(repo: Path = REPO) -> str:
 
 
 def others(repo: Path = REPO) -> Iterator[str]:
-    """Yield where another version stands."""
+    """Yield the places that have another version."""
     version = current(repo)
     for place in COPIES:
         for path in place.files(repo):
@@ -71,7 +71,7 @@ def others(repo: Path = REPO) -> Iterator[str]:
 
 
 def write(version: str, repo: Path = REPO) -> list[Path]:
-    """Write the version everywhere; return the files that changed."""
+    """Write the version to every place; return the files that changed."""
     changed = {}
     for place in (SOURCE, *COPIES):
         for path in place.files(repo):
@@ -90,7 +90,7 @@ def write(version: str, repo: Path = REPO) -> list[Path]:
 
 
 def main(words: list[str]) -> None:
-    """Do what the command line says."""
+    """Run the command line."""
     match words:
         case []:
             print(current())

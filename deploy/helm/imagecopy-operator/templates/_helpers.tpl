@@ -1,16 +1,16 @@
-{{/* Names: cut to what fits into a label, as Kubernetes asks for. */}}
+{{/* Names, cut to the length of a label. */}}
 {{- define "imagecopy-operator.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Leaves room for the longest suffix, "-uninstall-guard". */}}
+{{/* The name of all objects. 47 characters leave room for the longest suffix, "-uninstall-guard". */}}
 {{- define "imagecopy-operator.fullname" -}}
 {{- $name := include "imagecopy-operator.name" . }}
 {{- $default := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
 {{- default $default .Values.fullnameOverride | trunc 47 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Cluster-scoped names: operators that watch some namespaces may be there more than once. */}}
+{{/* Name of cluster-scoped objects. Several operators may exist if each watches some namespaces only. */}}
 {{- define "imagecopy-operator.clusterName" -}}
 {{- $name := include "imagecopy-operator.fullname" . }}
 {{- if .Values.watchNamespaces }}{{ printf "%s-%s" $name .Release.Namespace }}{{ else }}{{ $name }}{{ end }}
@@ -21,7 +21,7 @@
 {{- default $default .Values.serviceAccount.name }}
 {{- end }}
 
-{{/* Never changes over upgrades: selectors can't. */}}
+{{/* These never change, because a selector can't be changed by an upgrade. */}}
 {{- define "imagecopy-operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "imagecopy-operator.name" .root }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -39,7 +39,7 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{- end }}
 {{- end }}
 
-{{/* Labels and annotations of an object; takes root, component, and optional labels and annotations. */}}
+{{/* Labels and annotations of an object. Takes root, component, and optional labels and annotations. */}}
 {{- define "imagecopy-operator.meta" -}}
 labels:
   {{- include "imagecopy-operator.labels" . | nindent 2 }}
@@ -61,7 +61,7 @@ annotations:
 {{- if $image.digest }}{{ $repository }}@{{ $image.digest }}{{ else }}{{ $repository }}:{{ default .Chart.AppVersion $image.tag }}{{ end }}
 {{- end }}
 
-{{/* What all Pods share. */}}
+{{/* Fields that all Pods share. */}}
 {{- define "imagecopy-operator.pod" -}}
 {{- with concat .Values.imagePullSecrets .Values.global.imagePullSecrets | uniq }}
 imagePullSecrets:
@@ -94,7 +94,7 @@ securityContext:
 {{- end }}
 {{- end }}
 
-{{/* The namespaces to watch. The Pod's own by the downward API, so that it follows where kustomize moves the Pod. */}}
+{{/* The namespaces to watch. The Pod's own namespace comes from the downward API, because kustomize may move the Pod. */}}
 {{- define "imagecopy-operator.namespacesEnv" -}}
 {{- if .Values.watchNamespaces }}
 - name: IMAGECOPY_NAMESPACES
@@ -108,7 +108,7 @@ securityContext:
 {{- end }}
 {{- end }}
 
-{{/* Hosts that the operator may call. With the simulator: its own and the given ones, so that a demo calls no real cloud. */}}
+{{/* Hosts that the operator may call. With the simulator, only its host and the given ones: a demo calls no real cloud. */}}
 {{- define "imagecopy-operator.allowlist" -}}
 {{- $hosts := .Values.settings.endpointAllowlist }}
 {{- if .Values.simulator.enabled }}
@@ -169,13 +169,13 @@ securityContext:
 {{- end }}
 {{- end }}
 
-{{/* One httpGet probe; takes path, port and what else belongs to a probe. */}}
+{{/* One httpGet probe. Takes path, port and the other fields of a probe. */}}
 {{- define "imagecopy-operator.probe" -}}
 httpGet: {path: {{ .path }}, port: {{ .port }}}
 {{- toYaml .settings | nindent 0 }}
 {{- end }}
 
-{{/* The namespaces whose Secrets may be read by Roles; empty where a ClusterRole allows it everywhere. */}}
+{{/* The namespaces in which Roles allow reading Secrets. Empty if a ClusterRole allows it in all namespaces. */}}
 {{- define "imagecopy-operator.secretNamespaces" -}}
 {{- if .Values.rbac.secretNamespaces }}
 {{- join "," (.Values.rbac.secretNamespaces | uniq) }}

@@ -1,8 +1,8 @@
--- Healthy once a login to the cloud worked. What passes by itself is Progressing, so that a sync waits for it; what
--- takes a person is Degraded, so that a sync ends, tells why, and is free for the commit that mends it.
--- Scripts in argocd-cm have no string and math library; an error here would show as Unknown, which ends a sync, too.
+-- Healthy when a login to the cloud has worked. Progressing while it can recover without help, so that a sync waits.
+-- Degraded when it needs a person, so that a sync ends, shows the reason, and does not block the commit that corrects it.
+-- Scripts in argocd-cm have no string and math library. An error here shows as Unknown, which ends a sync as well.
 
-local takes_a_person = {
+local needs_a_person = {
   InvalidConfiguration = true,
   CredentialsInvalid = true,
   PermissionDenied = true,
@@ -47,14 +47,14 @@ end
 
 local observed = tonumber(status.observedGeneration)
 if not is_current(observed) or not is_current(tonumber(ready.observedGeneration) or observed) then
-  return health("Progressing", "waiting for the operator")
+  return health("Progressing", "waiting for the operator to see this version")
 end
 
 if ready.status == "True" then
   return health("Healthy", text_of(ready.message, ""))
 end
 
-if ready.status == "False" and takes_a_person[text_of(ready.reason, "")] then
+if ready.status == "False" and needs_a_person[text_of(ready.reason, "")] then
   return health("Degraded", text_of(ready.message, ready.reason))
 end
 

@@ -1,6 +1,6 @@
--- ImageCopy follows kstatus: observedGeneration, and the conditions Ready, Reconciling and Stalled.
--- Degraded is a copy that failed for good, and nothing else: a Degraded resource ends a sync.
--- Scripts in argocd-cm have no string and math library; an error here would show as Unknown, which ends a sync, too.
+-- An ImageCopy follows kstatus: observedGeneration, and the conditions Ready, Reconciling and Stalled.
+-- Degraded is only a copy that failed permanently, because a Degraded resource ends a sync.
+-- Scripts in argocd-cm have no string and math library. An error here shows as Unknown, which ends a sync as well.
 
 local function table_of(value)
   if type(value) == "table" then
@@ -47,10 +47,10 @@ if metadata.deletionTimestamp ~= nil then
   return health("Progressing", "being deleted")
 end
 
--- A new object has -1, from its CRD.
+-- A new object has -1, which is the default of its CRD.
 local observed = tonumber(status.observedGeneration)
 if observed == nil or (generation ~= nil and observed ~= generation) then
-  return health("Progressing", "waiting for the operator")
+  return health("Progressing", "waiting for the operator to see this version")
 end
 
 if is_true("Reconciling") then

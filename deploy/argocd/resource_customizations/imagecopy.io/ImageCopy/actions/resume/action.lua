@@ -1,4 +1,4 @@
--- false is the default, so this is no difference to a manifest that leaves spec.suspend out.
+-- false is the default, so a manifest without spec.suspend shows no difference.
 if obj.spec == nil then
   obj.spec = {}
 end

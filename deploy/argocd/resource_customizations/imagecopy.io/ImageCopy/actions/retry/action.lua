@@ -1,5 +1,5 @@
--- An annotation, because it is not in Git and so never reverted. The operator keeps the value it handled last in
--- status.lastHandledRetryAt: the same value again does nothing.
+-- An annotation is not in Git, so self-heal does not revert it. The operator keeps the last handled value in
+-- status.lastHandledRetryAt, and the same value again does nothing.
 local os = require("os")
 if obj.metadata == nil then
   obj.metadata = {}

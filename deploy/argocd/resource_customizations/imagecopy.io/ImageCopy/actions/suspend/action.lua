@@ -1,4 +1,4 @@
--- Not reverted by self-heal as long as the manifest in Git leaves spec.suspend out.
+-- Self-heal does not revert this as long as the manifest in Git does not contain spec.suspend.
 if obj.spec == nil then
   obj.spec = {}
 end
