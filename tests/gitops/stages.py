@@ -10,7 +10,7 @@ from imagecopy.api.base import GROUP, VERSION
 from imagecopy.api.crd import crds
 from imagecopy.api.imagecopy import RETRY_ANNOTATION, ImageCopyStatus
 from imagecopy.flow.deletion import decide_deletion
-from imagecopy.flow.inventory import judge
+from imagecopy.flow.inventory import check_finished
 from imagecopy.flow.observation import Cause, NothingObserved, SlotsBusy, TagsRefused, TargetObserved
 from imagecopy.flow.view import View
 from imagecopy.kube.objects import merge_patch
@@ -89,7 +89,7 @@ def image_copies() -> Mapping[str, Manifest]:
     lost = intended()
     tags_refused = TagsRefused(TARGET, trouble(Cause.PERMISSION))
     overdue = then(copying(spec(activeDeadlineSeconds=60)), half, 61)
-    missing = judge(done(), None, (), at(900)).status
+    missing = check_finished(done(), None, (), at(900)).status
     return {
         "new": body(new()),
         "waiting_for_provider": _in_flight(then(new(), trouble(Cause.PROVIDER_MISSING))),

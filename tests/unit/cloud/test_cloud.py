@@ -174,7 +174,7 @@ async def test_an_image_that_a_failed_attempt_left_unfinished_does_not_block_the
 ) -> None:
     client.images = [an_image(status="saving")]
     seen = await cloud.observe(backing_off(), Need.PREFLIGHT)
-    assert isinstance(decide(backing_off(), seen, at(110)).act, PostCopy)
+    assert isinstance(decide(backing_off(), seen, at(110)).action, PostCopy)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ async def test_only_a_preflight_can_miss_the_source(cloud: Cloud, client: FakeCl
 
 
 def _order() -> PostCopy:
-    act = decide(new(spec(target={"name": "n"})), preflight(), at(0)).act
+    act = decide(new(spec(target={"name": "n"})), preflight(), at(0)).action
     assert isinstance(act, PostCopy)
     return act
 

@@ -11,7 +11,7 @@ from imagecopy.flow.view import Need, View
 from unit.cloud.test_cloud import FakeClient, Lender
 from unit.copies.builders import Stage
 from unit.flow.builders import ELSEWHERE, PROJECT, TAGS, TARGET, attempt_of, new, source, succeeded_job
-from unit.flow.rows_project import COPYING, DONE, INTENDED, UNKNOWN
+from unit.flow.tables.project import COPYING, DONE, INTENDED, UNKNOWN
 
 
 @pytest.fixture
