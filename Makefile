@@ -9,6 +9,8 @@ TOOLS := .tools
 UV ?= $(TOOLS)/bin/uv
 SYNCED := .venv/.synced
 RUN := .venv/bin
+# $(call yes,$(NAME)): empty where NAME=0, NAME=no and the like were given.
+yes = $(filter-out 0 n N no No NO false False FALSE off Off OFF,$(1))
 
 .PHONY: help
 help: ## Show what can be made
@@ -55,7 +57,7 @@ chaos: controlplane ## Kill the operator at every named point: make chaos SECOND
 
 .PHONY: bench
 bench: controlplane ## Measure: build/bench/*.jsonl (about 45 min; QUICK=1 under 3 min; SCENARIOS="bursts waiting")
-	@PYTHONPATH=tests $(RUN)/python -m bench $(if $(QUICK),--quick) $(SCENARIOS)
+	@PYTHONPATH=tests $(RUN)/python -m bench $(if $(call yes,$(QUICK)),--quick) $(SCENARIOS)
 
 .PHONY: chart
 chart: $(SYNCED) ## Draw docs/performance.svg from build/bench/

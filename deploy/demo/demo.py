@@ -32,6 +32,7 @@ _NAMESPACE: Final = "imagecopy-demo"
 _SIMULATOR_PORT: Final = 8180
 _COPY_SECONDS: Final = 20
 _LIMIT_SECONDS: Final = 120.0
+_NO: Final = ("", "0", "n", "no", "false", "off")
 _EXPECTED: Final = {
     "golden-plain": ("Succeeded", None),
     "golden-encrypted": ("Succeeded", None),
@@ -174,6 +175,11 @@ def keep(demo: Demo) -> None:
     signal.pause()
 
 
+def is_kept() -> bool:
+    """Tell whether KEEP says that everything is to be left running."""
+    return os.environ.get("KEEP", "").strip().lower() not in _NO
+
+
 def say(line: str) -> None:
     """Print at once, in order with what kubectl prints."""
     print(line, flush=True)
@@ -230,7 +236,7 @@ def main() -> int:
     try:
         with parts() as (demo, stack):
             run(demo, stack)
-            if os.environ.get("KEEP"):
+            if is_kept():
                 keep(demo)
             else:
                 say("\nTry next: `make demo KEEP=1` leaves it running; README.md has the first copy in a real cloud.")
@@ -239,7 +245,7 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         say("\nstopped")
-        return 0 if os.environ.get("KEEP") else 130
+        return 0 if is_kept() else 130
     return 0
 
 

@@ -9,7 +9,7 @@ import gc
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -24,33 +24,29 @@ from imagecopy import __version__, logs, metrics
 from imagecopy.api.base import GROUP
 from imagecopy.api.provider import PLURALS, ProviderKind
 from imagecopy.cloud.cloud import Cloud
-from imagecopy.copies.inventory import Inventory
-from imagecopy.copies.phase_counts import PhaseCounts
-from imagecopy.copies.poller import run_poller
-from imagecopy.copies.queue import UNKNOWN_PROJECT
-from imagecopy.copies.reconciler import Reconciler
+from imagecopy.copies.controller import Controller, Options
+from imagecopy.copies.views import Clocks, Identity
 from imagecopy.flow.pacing import Bounds
-from imagecopy.flow.project import bound_project
-from imagecopy.flow.view import occupies_slot
 from imagecopy.ims import AddressRules, BadProxy, CallRecord, Proxies
 from imagecopy.kube import connection
 from imagecopy.kube.client import IMAGE_COPIES, KubeClient
 from imagecopy.kube.errors import KubeError
 from imagecopy.kube.events import Poster
 from imagecopy.kube.session import Sessions, counting
-from imagecopy.providers.registry import Providers
-from imagecopy.providers.statuses import ProviderStatuses
+from imagecopy.providers.controller import ProviderController
+from imagecopy.providers.registry import ProviderRegistry
 from imagecopy.settings import Settings
+from imagecopy.supervisor import Supervisor
 from imagecopy.watch import handlers
 from imagecopy.watch.endpoints import Endpoints
+from imagecopy.watch.kopf_settings import EndlessBackoffs, register_login
 from imagecopy.watch.liveness import Liveness
-from imagecopy.watch.runner import DRAIN_SECONDS, EndlessBackoffs, operate, register_login
+from imagecopy.watch.runner import Runner
 
+_DRAIN_SECONDS: Final = 3.0
+"""How long a stop waits for what must not be cancelled."""
 _START_SECONDS: Final = 30.0
 """A start waits so long for an API server that does not answer."""
-_UNKNOWN_SECONDS: Final = 60.0
-"""So long after the start, a running copy whose provider can't be used counts against every project's slots."""
-
 _T = TypeVar("_T")
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -78,86 +74,110 @@ async def run(settings: Settings) -> None:
         CannotStart: something that is needed is missing, or a proxy can't be used.
         NoCluster: no way to a cluster is known.
         PortTaken: a port can't be listened on.
+        TaskEnded: a background task ended, because of a bug.
     """
     spare_collections()
     async with AsyncExitStack() as stack:
         proxies = _proxies()
         configuration = await connection.load()
-        vitals = Liveness(metrics.observe_beat)
-        await stack.enter_async_context(_background(vitals.loop.run()))
+        supervisor = Supervisor()
+        liveness = Liveness(metrics.observe_beat)
+        await stack.enter_async_context(supervisor.running("loop monitor", liveness.loop.run()))
         configuration.trace_configs = [counting(metrics.count_kubernetes_call)]
         kube = await stack.enter_async_context(_closing(KubeClient(configuration)))
-        endpoints = await stack.enter_async_context(_closing(Endpoints(vitals)))
+        endpoints = await stack.enter_async_context(_closing(Endpoints(liveness)))
         await endpoints.start(settings.health_port, settings.metrics_port)
         await _patiently(partial(_check_crds, kube))
         installation = settings.installation_id or ""
         if not installation:
             installation = await _patiently(partial(kube.namespace_uid, "kube-system"))
-        providers = await stack.enter_async_context(
-            _closing(
-                Providers(
-                    kube,
-                    settings.allowlist,
-                    addresses=_address_rules(settings, configuration),
-                    proxies=proxies,
-                    calls_per_second=settings.calls_per_second,
-                    ambient=settings.ambient,
-                    on_call=_on_call,
-                )
-            )
-        )
-        poster = await stack.enter_async_context(_posting(kube))
-        reconciler = Reconciler(
-            kube,
-            Cloud(providers),
-            installation=installation,
-            writer=f"{socket.gethostname()[:40]}/{secrets.token_hex(4)}",
-            bounds=Bounds(settings.min_poll_seconds, settings.max_poll_seconds),
-            calls_per_second=settings.calls_per_second,
-            clock=partial(datetime.now, UTC),
-            settle_seconds=settings.settle_seconds,
-            tell=poster.post,
-            on_event=metrics.count_event,
-            on_end=metrics.count_end,
-        )
-        census = PhaseCounts()
+        providers = await stack.enter_async_context(_closing(_providers(settings, kube, configuration, proxies)))
+        poster = await stack.enter_async_context(_posting(kube, supervisor))
+        copies = _controller(settings, kube, providers, poster, installation)
         metrics.tell_build(__version__)
-        stack.enter_context(metrics.telling(metrics.State(vitals=vitals, census=census, slots=reconciler.slots)))
-        await _patiently(partial(_find_running, kube, reconciler, settings.namespaces))
-        scheduler = handlers.make_scheduler(reconciler)
-        await stack.enter_async_context(_background(scheduler.run()))
-        lookout = run_poller(
-            reconciler.lookout,
-            view=reconciler.view,
-            images=reconciler.cloud.active_images_since,
-            prompt=scheduler.prompt,
-        )
-        await stack.enter_async_context(_background(lookout))
-        if settings.sweep_seconds:
-            sweeper = Inventory(kube, reconciler, settings.namespaces, settings.sweep_seconds, census=census)
-            await stack.enter_async_context(_background(sweeper.run()))
-        registry = kopf.OperatorRegistry()
-        sessions = Sessions(configuration, vitals.watches, metrics.count_kubernetes_call)
+        state = metrics.State(liveness=liveness, phases=copies.registry.phases, slots=copies.slots)
+        stack.enter_context(metrics.telling(state))
+        await _patiently(copies.count_running)
+        for name, work in copies.background_tasks().items():
+            await stack.enter_async_context(supervisor.running(name, work))
+        provider_controller = _provider_controller(settings, kube, providers, copies)
+        await stack.enter_async_context(_closing(provider_controller))
+        sessions = Sessions(configuration, liveness.watches, metrics.count_kubernetes_call)
         await stack.enter_async_context(_closing(sessions))
-        register_login(registry, configuration, sessions)
-        handlers.register(registry, reconciler, scheduler, census)
-        statuses = ProviderStatuses(
-            kube,
-            providers,
-            reconciler.slots,
-            clock=reconciler.clock,
-            namespaces=settings.namespaces,
-            check_seconds=settings.provider_check_seconds,
-            on_check=metrics.provider_checked,
-        )
-        await stack.enter_async_context(_closing(statuses))
         kinds = await _patiently(partial(_watchable, kube, settings.namespaces))
-        handlers.register_providers(registry, statuses, kinds)
-        watched = frozenset((IMAGE_COPIES, *(PLURALS[kind] for kind in kinds)))
+        registry = kopf.OperatorRegistry()
+        register_login(registry, configuration, sessions)
+        handlers.register(registry, copies)
+        handlers.register_providers(registry, provider_controller, kinds)
+
+        async def stop() -> None:
+            supervisor.stopping()
+            await copies.stop(_DRAIN_SECONDS)
+
+        plurals = frozenset((IMAGE_COPIES, *(PLURALS[kind] for kind in kinds)))
+        runner = Runner(registry, liveness, namespaces=settings.namespaces, plurals=plurals, on_stop=stop)
+        supervisor.on_failure = partial(_end, runner, liveness)
+        supervisor.check()
         _log.info("started", version=__version__, installation=installation, namespaces=settings.namespaces or "all")
-        await operate(registry, settings.namespaces, vitals, reconciler, scheduler, watched)
-        await reconciler.drain(DRAIN_SECONDS)
+        await runner.run()
+        await copies.drain(_DRAIN_SECONDS)
         _log.info("stopped")
+        supervisor.check()
+
+
+def _end(runner: Runner, liveness: Liveness, reason: str) -> None:
+    liveness.failure = reason
+    runner.stop()
+
+
+def _providers(
+    settings: Settings, kube: KubeClient, configuration: Configuration, proxies: Proxies
+) -> ProviderRegistry:
+    return ProviderRegistry(
+        kube,
+        settings.allowlist,
+        addresses=_address_rules(settings, configuration),
+        proxies=proxies,
+        calls_per_second=settings.calls_per_second,
+        ambient=settings.ambient,
+        on_call=_on_call,
+    )
+
+
+def _controller(
+    settings: Settings, kube: KubeClient, providers: ProviderRegistry, poster: Poster, installation: str
+) -> Controller:
+    options = Options(
+        bounds=Bounds(settings.min_poll_seconds, settings.max_poll_seconds),
+        settle_seconds=settings.settle_seconds,
+        calls_per_second=settings.calls_per_second,
+        inventory_seconds=settings.sweep_seconds,
+        namespaces=settings.namespaces,
+    )
+    return Controller(
+        kube,
+        Cloud(providers),
+        Identity(installation, writer=f"{socket.gethostname()[:40]}/{secrets.token_hex(4)}"),
+        Clocks(partial(datetime.now, UTC)),
+        poster.post,
+        options=options,
+        on_event=metrics.count_event,
+        on_completion=metrics.count_end,
+    )
+
+
+def _provider_controller(
+    settings: Settings, kube: KubeClient, providers: ProviderRegistry, copies: Controller
+) -> ProviderController:
+    return ProviderController(
+        kube,
+        providers,
+        copies.slots,
+        clock=partial(datetime.now, UTC),
+        namespaces=settings.namespaces,
+        check_seconds=settings.provider_check_seconds,
+        on_check=metrics.provider_checked,
+    )
 
 
 def _proxies() -> Proxies:
@@ -220,31 +240,12 @@ async def _watchable(kube: KubeClient, namespaces: tuple[str, ...]) -> tuple[Pro
     return tuple(kinds)
 
 
-async def _find_running(kube: KubeClient, reconciler: Reconciler, namespaces: tuple[str, ...]) -> None:
-    """Count the copies that run already, before any other is started."""
-    for namespace in namespaces or (None,):
-        async for copy in kube.image_copies(namespace):
-            if occupies_slot(copy.status):
-                reconciler.slots.hold(copy.uid, bound_project(copy.status) or UNKNOWN_PROJECT)
-    asyncio.get_running_loop().call_later(_UNKNOWN_SECONDS, reconciler.slots.forget_unknown)
-
-
 @asynccontextmanager
-async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-@asynccontextmanager
-async def _posting(kube: KubeClient) -> AsyncIterator[Poster]:
+async def _posting(kube: KubeClient, supervisor: Supervisor) -> AsyncIterator[Poster]:
     poster = Poster(kube)
-    async with _background(poster.run()):
+    async with supervisor.running("event poster", poster.run()):
         yield poster
-    await poster.flush(DRAIN_SECONDS)
+    await poster.flush(_DRAIN_SECONDS)
 
 
 def _on_call(record: CallRecord) -> None:

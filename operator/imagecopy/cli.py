@@ -32,6 +32,7 @@ def run() -> None:
     async_only.leave_out_synchronous_client()
     from imagecopy import app, logs
     from imagecopy.kube.connection import NoCluster
+    from imagecopy.supervisor import TaskEnded
     from imagecopy.watch.endpoints import PortTaken
 
     try:
@@ -40,7 +41,7 @@ def run() -> None:
         for name in settings.unknown_variables():
             click.echo(f"imagecopy: {name} is no setting of this version and has no effect", err=True)
         uvloop.run(app.run(knobs))
-    except (settings.BadSettings, app.CannotStart, NoCluster, PortTaken) as exc:
+    except (settings.BadSettings, app.CannotStart, NoCluster, PortTaken, TaskEnded) as exc:
         click.echo(f"imagecopy: {exc}", err=True)
         sys.exit(1)
 

@@ -6,12 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from imagecopy import settings
-from imagecopy.api.base import GROUP
+from imagecopy.api.base import FINALIZER, GROUP
 from imagecopy.api.provider import PLURALS
 from imagecopy.kube import connection
 from imagecopy.kube.client import IMAGE_COPIES, KubeClient
 from imagecopy.kube.errors import KubeError, Missing
-from imagecopy.watch.handlers import FINALIZER
 
 _POLL_SECONDS: Final = 1.0
 _NAMED: Final = 20

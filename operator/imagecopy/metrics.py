@@ -1,16 +1,17 @@
 """Every metric of the operator. Names and labels are API; docs/operations.md has the table, a test compares both."""
 
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from imagecopy.api.imagecopy import Phase
 from imagecopy.copies.completion import Completion
-from imagecopy.copies.phase_counts import PhaseCounts
 from imagecopy.copies.queue import Slots
+from imagecopy.copies.record import Record
 from imagecopy.flow.steps import Event
 from imagecopy.ims import CallRecord
 from imagecopy.watch.liveness import Liveness
@@ -107,9 +108,10 @@ def tell_build(version: str) -> None:
 class State(Collector):
     """What is not counted as it happens but read when somebody asks."""
 
-    def __init__(self, *, vitals: Liveness, census: PhaseCounts, slots: Slots) -> None:
-        self._vitals = vitals
-        self._census = census
+    def __init__(self, *, liveness: Liveness, phases: Callable[[], Mapping[Phase, int]], slots: Slots[Record]) -> None:
+        """``phases`` returns how many ImageCopies there are of each phase."""
+        self._liveness = liveness
+        self._phases = phases
         self._slots = slots
 
     def collect(self) -> Iterable[Metric]:
@@ -117,15 +119,15 @@ class State(Collector):
         yield GaugeMetricFamily(
             "imagecopy_event_loop_lag_seconds",
             "How late the event loop was, the worst of the last minute.",
-            self._vitals.loop.worst_lag_seconds,
+            self._liveness.loop.worst_lag_seconds,
         )
         yield GaugeMetricFamily(
             "imagecopy_watch_age_seconds",
             "How long ago the most silent watch gave a sign of life.",
-            self._vitals.watches.age_seconds,
+            self._liveness.watches.age_seconds,
         )
         copies = GaugeMetricFamily("imagecopy_copies", "ImageCopies by phase.", labels=["phase"])
-        for phase, count in self._census.counts().items():
+        for phase, count in self._phases().items():
             copies.add_metric([phase.value], count)
         yield copies
         used = GaugeMetricFamily("imagecopy_slots_used", "Copies that run in a project.", labels=["project"])

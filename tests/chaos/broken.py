@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from imagecopy.cloud.cloud import Cloud
-from imagecopy.copies.reconciler import Reconciler
+from imagecopy.copies.status_writer import StatusWriter
 from imagecopy.flow.observation import ObservedImage, PostOutcome, PostRejected, PostUnknown
 from imagecopy.flow.steps import PostCopy
 from imagecopy.flow.view import View
@@ -17,16 +17,16 @@ from imagecopy.kube.objects import Snapshot
 
 def _skip_intent() -> None:
     """POST without the attempt with_status been stored."""
-    store = Reconciler.store
+    store = StatusWriter.store
 
     async def stores_all_but_intents(
-        self: Reconciler, known: Snapshot, status: Any, transition_events: Any, memory: Any, intent: object = None
+        self: StatusWriter, known: Snapshot, status: Any, events: Any, record: Any, *, intent: PostCopy | None = None
     ) -> Snapshot:
-        if isinstance(intent, PostCopy):
+        if intent is not None:
             return replace(known, status=known.status.model_copy(update={"attempt": intent.attempt}))
-        return await store(self, known, status, transition_events, memory, intent)
+        return await store(self, known, status, events, record)
 
-    Reconciler.store = stores_all_but_intents  # type: ignore[assignment, method-assign]
+    StatusWriter.store = stores_all_but_intents  # type: ignore[method-assign]
 
 
 def _unknown_as_rejected() -> None:
@@ -37,7 +37,7 @@ def _unknown_as_rejected() -> None:
         outcome = await post(self, view, order, **more)
         return PostRejected(outcome.attempt, outcome.trouble) if isinstance(outcome, PostUnknown) else outcome
 
-    Cloud.post = knows_everything  # type: ignore[method-assign]
+    Cloud.post = knows_everything  # type: ignore[assignment, method-assign]
 
 
 def _no_marker_lookup() -> None:

@@ -11,6 +11,7 @@ from controlplane import ControlPlane, find_binaries, versions
 from e2e.environment import Ports, SharedEnvironment
 from e2e.objects import Api
 from e2e.parallel import Running, Selected, is_parallel, seconds_of
+from e2e.pod import Box, boxes
 from support.cluster import install_crds
 
 _PORTS_PER_TEST: Final = 6
@@ -37,6 +38,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+@pytest.fixture(params=boxes(), ids=str)
+def box(request: pytest.FixtureRequest) -> Box:
+    """How Pods are run: every way that this machine allows, one after the other."""
+    way: Box = request.param
+    return way
+
+
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
     binaries = find_binaries((*versions.CORE, versions.CONTROLLER_MANAGER))
@@ -53,7 +61,7 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shared(request: pytest.FixtureRequest, control_plane: ControlPlane, evidence: Path) -> Iterator[SharedEnvironment]:
-    count = len(Selected(request.session.items).tests)
+    count = len(Selected(request.session.items).cases)
     with contextlib.closing(Api(control_plane)) as api:
         yield SharedEnvironment(api, evidence, Ports(4 + _PORTS_PER_TEST * count))
 
@@ -66,7 +74,7 @@ def running(request: pytest.FixtureRequest, shared: SharedEnvironment) -> Iterat
     operator = shared.operator("shared", {"IMAGECOPY_NAMESPACES": namespaces}) if selected.shared else None
     if operator:
         operator.wait_ready()
-    tests = Running(shared, selected.tests)
+    tests = Running(shared, selected.cases)
     yield tests
     tests.close()
     if operator:

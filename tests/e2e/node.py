@@ -2,7 +2,8 @@
 
 A Pod gets the command, environment, volumes, hosts and service account that the API server holds for it, and its
 probes say when it is ready; deleting it is a SIGTERM and its grace period. What is not emulated: images, users, limits
-and networks of their own, so two Pods can't listen on one port.
+and networks of their own, so two Pods can't listen on one port. In a plain box there are no volumes and no hosts file
+either: a kubeconfig holds the mounted token, and names of Services are resolved in the Python programs themselves.
 """
 
 import http.client
@@ -28,9 +29,8 @@ _MERGE: Final = {"Content-Type": "application/strategic-merge-patch+json"}
 class Node:
     """Runs what is scheduled in one namespace, from `with` to its end."""
 
-    def __init__(self, api: Api, namespace: str, folder: Path) -> None:
-        self.api, self.namespace, self.folder = api, namespace, folder
-        self.box = Box.best()
+    def __init__(self, api: Api, namespace: str, folder: Path, box: Box) -> None:
+        self.api, self.namespace, self.folder, self.box = api, namespace, folder, box
         self._pods = f"/api/v1/namespaces/{namespace}/pods"
         self._stop = threading.Event()
         self._threads: dict[str, threading.Thread] = {}

@@ -1,5 +1,6 @@
 """One Pod as a process: what its command sees of files, environment and names is what its manifest says."""
 
+import functools
 import re
 import shlex
 import shutil
@@ -17,7 +18,7 @@ _ROOT: Final = Path(__file__).parents[2]
 _PROGRAMS: Final = Path(sys.executable).parent
 _ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 _REFERENCE: Final = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
-_PLAIN: Final = "no mount namespaces on this machine: Pods are run with a kubeconfig instead of a mounted token"
+_NAMES: Final = Path(__file__).with_name("names")
 
 
 @dataclass(frozen=True)
@@ -26,23 +27,14 @@ class Box:
 
     unshare: tuple[str, ...]
 
-    @classmethod
-    def best(cls) -> "Box":
-        """Return what this machine allows."""
-        for way in (("unshare", "--mount"), ("unshare", "--map-root-user", "--mount")):
-            script = "mount -t tmpfs tmpfs /run && mkdir /run/host && mount --rbind / /run/host"
-            if (
-                shutil.which("unshare")
-                and not subprocess.run([*way, "sh", "-c", script], capture_output=True).returncode
-            ):
-                return cls(way)
-        print(_PLAIN)
-        return cls(())
+    def __str__(self) -> str:
+        return "mounted" if self.unshare else "plain"
 
     @property
     def about(self) -> str:
         """What it is, for people."""
-        return f"Pods are run by {' '.join(self.unshare)}" if self.unshare else _PLAIN
+        how = f"by {' '.join(self.unshare)}" if self.unshare else "with a kubeconfig instead of a mounted token"
+        return f"Pods are run {how}"
 
     def command(self, command: list[str], mounts: dict[str, Path], *, read_only: bool) -> list[str]:
         """Return the command that runs this one with these folders and files in these places."""
@@ -59,6 +51,17 @@ class Box:
         if read_only:
             lines.append("mount -o remount,bind,ro / || echo 'the root file system stays writable here' >&2")
         return [*self.unshare, "sh", "-c", "\n".join([*lines, 'exec "$@"']), "sh", *command]
+
+
+@functools.cache
+def boxes() -> tuple[Box, ...]:
+    """Return the ways to run a Pod here: the plain one, and one with mounts if this user may make mount namespaces."""
+    script = "mount -t tmpfs tmpfs /run && mkdir /run/host && mount --rbind / /run/host"
+    plain = Box(())
+    for way in (("unshare", "--mount"), ("unshare", "--map-root-user", "--mount")):
+        if shutil.which("unshare") and not subprocess.run([*way, "sh", "-c", script], capture_output=True).returncode:
+            return plain, Box(way)
+    return (plain,)
 
 
 class Pod:
@@ -102,11 +105,9 @@ class Pod:
         if box.unshare:
             read_only = bool(self.container.get("securityContext", {}).get("readOnlyRootFilesystem"))
             return box.command(command, mounts, read_only=read_only), environment
-        aliases = dict.fromkeys(self._hosts(), HOST)
         if _ACCOUNT in mounts:
             environment["KUBECONFIG"] = str(self._kubeconfig(mounts[_ACCOUNT]))
-        plain = {name: _renamed(value, aliases) for name, value in environment.items()}
-        return [_renamed(word, aliases) for word in command], plain
+        return command, environment | {"PYTHONPATH": str(_NAMES), "E2E_NAMES": ",".join(self._hosts())}
 
     def _environment(self) -> dict[str, str]:
         url = self._api.plane.url
@@ -187,9 +188,3 @@ class Pod:
 
 def _expand(text: str, environment: dict[str, str]) -> str:
     return _REFERENCE.sub(lambda found: environment.get(found[1], found[0]), text)
-
-
-def _renamed(text: str, aliases: dict[str, str]) -> str:
-    for name, other in aliases.items():
-        text = text.replace(name, other)
-    return text

@@ -99,7 +99,7 @@ async def crash_before_the_job_id_is_stored(stage: World) -> None:
     """The operator dies between the reply of the copy call and the write of the job id."""
     stage.kube.faults = [None, KubeError("down")]
     stage.apply()
-    await stage.tick()
+    await stage.reconcile()
     stage.note("the operator dies, another one starts")
     stage.start_operator()
     stage.wait(20)

@@ -12,10 +12,6 @@ from golden.record import Recording, RecordingTransport
 from imagecopy import ims
 from imagecopy.api.imagecopy import Phase, ProviderRef
 from imagecopy.cloud.cloud import Cloud
-from imagecopy.copies.cleanup import farewell
-from imagecopy.copies.reconciler import Reconciler
-from imagecopy.copies.record import Record
-from imagecopy.flow.pacing import Bounds
 from imagecopy.providers.limiter import CallLimiter
 from imagecopy.providers.registry import Access
 from ims_simulator.app import create_app
@@ -23,7 +19,7 @@ from ims_simulator.control import CLOUD
 from ims_simulator.faults import FaultSpec
 from ims_simulator.knobs import Knobs, apply
 from ims_simulator.seed import uuid_id
-from unit.copies.builders import Clock, FakeKube, body
+from unit.copies.builders import Clock, FakeKube, Operator, body
 from unit.flow.builders import T0
 
 COPY_SECONDS = 600
@@ -50,8 +46,8 @@ class _Noted(list[str]):
 class _OneProvider:
     """Lends one client, whatever provider is asked for."""
 
-    def __init__(self, client: ims.ImsClient, gate: CallLimiter) -> None:
-        self._access = Access(client, gate, 5)
+    def __init__(self, client: ims.ImsClient, limiter: CallLimiter) -> None:
+        self._access = Access(client, limiter, 5)
 
     @asynccontextmanager
     async def access(self, namespace: str, ref: ProviderRef) -> AsyncIterator[Access]:
@@ -77,22 +73,14 @@ class World:
         auth = ims.PasswordTokenAuth(IAM, credentials, wire, clock=clock.monotonic)
         self.client = ims.ImsClient(auth, wire, ims_endpoint=IMS)
         self._providers = _OneProvider(self.client, CallLimiter(clock.monotonic, MANY))
-        self.memory = Record()
         self._started = 0
         self.start_operator()
 
     def start_operator(self) -> None:
         """Start an operator that remembers nothing, in the place of the one before."""
         self._started += 1
-        self.memory = Record()
-        self._operator = Reconciler(
-            self.kube,
-            Cloud(self._providers),
-            installation="golden",
-            writer=f"pod/{self._started}",
-            bounds=Bounds(),
-            clock=self._clock,
-            monotonic=self._clock.monotonic,
+        self._operator = Operator(
+            self.kube, Cloud(self._providers), self._clock, f"pod/{self._started}", installation="golden"
         )
 
     def apply(self, kind: str = "plain", **spec: Any) -> None:
@@ -121,14 +109,14 @@ class World:
     def wait(self, seconds: float) -> None:
         self._clock.seconds += seconds
 
-    async def tick(self) -> float | None:
-        return await self._operator.tick(self.kube.snapshot, self.memory)
+    async def reconcile(self) -> float | None:
+        return await self._operator.reconcile(self.kube.snapshot)
 
     async def run(self, *, seconds: float | None = None) -> None:
         """Let the operator work until it rests, or until so much time has passed."""
         until = None if seconds is None else self._clock.seconds + seconds
         for _ in range(_MOST_STEPS):
-            pause = await self.tick()
+            pause = await self.reconcile()
             if pause is None:
                 return
             if until is not None and self._clock.seconds + pause >= until:
@@ -140,7 +128,7 @@ class World:
     async def delete(self) -> None:
         """Delete the object whose image goes with it."""
         self.note("kubectl delete")
-        while (pause := await farewell(self._operator, self.kube.snapshot, self.memory)) is not None:
+        while (pause := await self._operator.clean(self.kube.snapshot)) is not None:
             self.wait(pause)
 
     def end(self, phase: Phase, *, copies: int) -> None:

@@ -48,7 +48,7 @@ def test_a_way_to_no_cluster_ends_the_operator_with_a_message(tmp_path: Path) ->
     command = [sys.executable, "-c", "from imagecopy.cli import main; main()", "run"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert "imagecopy: no cluster: KUBECONFIG=" in done.stderr
+    assert "imagecopy: no cluster: the file named by KUBECONFIG, " in done.stderr
     assert "imagecopy: IMAGECOPY_LOGLEVEL is no setting of this version and has no effect" in done.stderr
     assert "Traceback" not in done.stderr
 

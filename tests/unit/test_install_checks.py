@@ -10,8 +10,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from imagecopy import install_checks
+from imagecopy.api.base import FINALIZER
 from imagecopy.install_checks import NotYet
-from imagecopy.watch.handlers import FINALIZER
 
 _GROUP = "/apis/imagecopy.io/v1alpha1"
 

@@ -12,8 +12,7 @@ import structlog
 from imagecopy import logs
 from imagecopy.ims import Call, CallRecord, ImsError
 from imagecopy.settings import LogFormat, LogLevel
-from imagecopy.watch import handlers
-from unit.copies.builders import Stage, body
+from unit.copies.builders import Stage
 from unit.ims.cloud import PASSWORD, SOURCE, Cloud
 
 
@@ -140,10 +139,10 @@ async def test_no_secret_is_logged_even_at_debug(
     assert PASSWORD not in told
 
 
-async def test_a_tick_tells_its_attempt_and_its_job(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_reconcile_logs_its_attempt_and_its_job(capsys: pytest.CaptureFixture[str]) -> None:
     configured()
     stage = Stage()
-    await handlers._step(stage.reconciler.tick, body(), stage.memory)
+    await stage.operator.registry.run_step(stage.operator.reconciler.reconcile, stage.record)
     told = [line for line in lines(capsys) if line["event"].startswith("attempt 1 was accepted")]
     assert len(told) == 1
     assert (told[0]["namespace"], told[0]["name"], told[0]["attempt"]) == ("team-a", "golden", 1)

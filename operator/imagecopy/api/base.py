@@ -12,6 +12,8 @@ from pydantic.alias_generators import to_camel
 
 GROUP: Final = "imagecopy.io"
 VERSION: Final = "v1alpha1"
+FINALIZER: Final = f"{GROUP}/finalizer"
+"""Holds an ImageCopy that is deleted together with its image."""
 
 
 def wire_name(name: str) -> str:

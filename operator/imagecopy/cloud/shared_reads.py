@@ -1,14 +1,13 @@
-"""One read for many who ask for the same or the like, for as long as so many ask at once that it costs less.
+"""Shared reads: what many need at once is read once for all of them, as long as that is cheaper.
 
-Of a burst of copies, all ask for images of their target's name, and most for the same source. The first few reads are
-made at once, each for itself. Who asks right after those waits a moment, and then one batch is read: each thing once,
-or, where a list of all is cheaper than a list for each name, a list of all. A batch is never read before the last one
-in it has asked, so what it brings is as fresh as a read of one's own.
+In a burst of copies, all look for images with their target's name, and most need the same source. The first few reads
+within a window are made at once, each by itself. Later ones wait for the end of the window and are read in one batch:
+each thing once, or by one list of everything where that is cheaper than one list for each name. A batch begins after
+the last request in it, so its result is as fresh as that of a read of its own.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final, Generic, TypeVar
 
@@ -17,25 +16,25 @@ from imagecopy.ims.client import PAGE_SIZE
 from imagecopy.providers.limiter import CallLimiter
 
 _AT_ONCE: Final = 4
-"""So many reads of a kind begin within a window without waiting for others."""
+"""How many reads of a kind begin at once within a window."""
 _WINDOW_SECONDS: Final = 0.25
-"""Who asks when so many have begun waits for the window's end, and is read in one batch with all who do."""
+"""How long a window is. Further reads wait for its end, and are made in one batch."""
 _COST: Final = 8.0
-"""A batch that takes long is followed by a window so many times as long, ..."""
+"""A batch that takes long is followed by a window this many times as long, ..."""
 _LONGEST_WINDOW_SECONDS: Final = 2.0
 """... but no longer than this: where the cloud is slow, a batch costs us no more."""
 _COST_OF_A_PAGE: Final = 4
-"""A full page costs both sides as much as so many small replies."""
+"""How many small replies cost as much as one full page, on both sides."""
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
 class Batches(Generic[K, V]):
-    """Reads of one kind. Times are of the event loop."""
+    """Reads of one kind, in batches where there are many. Times are by the clock of the event loop."""
 
     def __init__(self, read: Callable[[frozenset[K]], Awaitable[Mapping[K, V]]]) -> None:
-        """``read`` reads all of these; what it raises, all who asked get."""
+        """``read`` reads all of these keys; what it raises, all that wait for the batch get."""
         self._read = read
         self._window_ends = float("-inf")
         self._begun = 0
@@ -44,7 +43,7 @@ class Batches(Generic[K, V]):
         self._batch: asyncio.Task[Mapping[K, V]] | None = None
 
     async def get(self, key: K) -> V:
-        """Return what is read; the read began after this was called."""
+        """Return what is read; the read begins after this call."""
         now = asyncio.get_running_loop().time()
         if now >= self._window_ends and self._batch is None:
             self._window_ends, self._begun = now + _WINDOW_SECONDS, 0
@@ -54,8 +53,8 @@ class Batches(Generic[K, V]):
         self._asked.add(key)
         if self._batch is None:
             self._batch = asyncio.create_task(self._next_batch())
-            self._batch.add_done_callback(_heard)
-        # Whoever else waits must not be cancelled with one of them.
+            self._batch.add_done_callback(_retrieve_error)
+        # A caller that is cancelled must not cancel the others that wait for the same batch.
         return (await asyncio.shield(self._batch))[key]
 
     async def _next_batch(self) -> Mapping[K, V]:
@@ -73,18 +72,18 @@ class Batches(Generic[K, V]):
 
 
 class SharedReads:
-    """The reads of one client that may be shared, behind its gate.
+    """The reads of one client that may be shared. Each goes through its limiter.
 
     Each method may raise :class:`~imagecopy.providers.limiter.CallsPaused`, and any ImsError of the call.
     """
 
-    def __init__(self, client: ims.ImsClient, gate: CallLimiter) -> None:
+    def __init__(self, client: ims.ImsClient, limiter: CallLimiter) -> None:
         self._client = client
-        self._gate = gate
+        self._limiter = limiter
         self._images: Batches[str, ims.Image | ims.ImsError] = Batches(self._read_images)
         self._names: Batches[str, tuple[ims.Image, ...]] = Batches(self._read_names)
         self._private_images = 0
-        """How many there were in the last list of all."""
+        """How many the last list of all images had."""
 
     async def image(self, image_id: str) -> ims.Image:
         """Return an image, see :meth:`imagecopy.ims.ImsClient.get_image`."""
@@ -94,20 +93,22 @@ class SharedReads:
         return found
 
     async def named(self, name: str) -> tuple[ims.Image, ...]:
-        """Return all private images of this very name, newest first."""
+        """Return all private images with exactly this name, newest first."""
         return await self._names.get(name)
 
     async def all(self, *, status: str | None = None, created_since: datetime | None = None) -> list[ims.Image]:
         """Return all private images that match; each page takes its turn. Not shared."""
-        async with calling(self._gate):
-            return await self._client.list_images(status=status, created_since=created_since, turn=self._gate.turn)
+        async with self._limiter.call():
+            return await self._client.list_images(
+                status=status, created_since=created_since, turn=self._limiter.wait_turn
+            )
 
     async def _read_images(self, ids: frozenset[str]) -> Mapping[str, ims.Image | ims.ImsError]:
         return dict(zip(ids, await asyncio.gather(*map(self._read_image, ids)), strict=True))
 
     async def _read_image(self, image_id: str) -> ims.Image | ims.ImsError:
         try:
-            async with calling(self._gate):
+            async with self._limiter.call():
                 return await self._client.get_image(image_id)
         except ims.ImsError as exc:
             return exc
@@ -125,27 +126,8 @@ class SharedReads:
         return dict(zip(names, await asyncio.gather(*map(self._read_name, names)), strict=True))
 
     async def _read_name(self, name: str) -> tuple[ims.Image, ...]:
-        async with calling(self._gate):
+        async with self._limiter.call():
             return tuple(await self._client.list_images(name=name))
-
-
-@asynccontextmanager
-async def calling(gate: CallLimiter, *, copying: bool = False) -> AsyncIterator[None]:
-    """Make a call within: wait for its turn, and tell the gate how it went.
-
-    Raises:
-        CallsPaused: no call may be made now.
-    """
-    await asyncio.sleep(gate.enter(copying=copying))
-    try:
-        yield
-    except ims.ImsError as exc:
-        gate.failed(exc)
-        raise
-    except BaseException:
-        gate.released()
-        raise
-    gate.worked(copied=copying)
 
 
 def grouped(images: Iterable[ims.Image], names: frozenset[str]) -> dict[str, tuple[ims.Image, ...]]:
@@ -157,7 +139,7 @@ def grouped(images: Iterable[ims.Image], names: frozenset[str]) -> dict[str, tup
     return {name: tuple(of_name) for name, of_name in found.items()}
 
 
-def _heard(task: asyncio.Task[Mapping[K, V]]) -> None:
-    """Take note of an error, as those who waited may all be gone."""
+def _retrieve_error(task: asyncio.Task[Mapping[K, V]]) -> None:
+    """Retrieve the error of a batch, because all that waited for it may have been cancelled."""
     if not task.cancelled():
         task.exception()

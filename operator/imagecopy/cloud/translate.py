@@ -1,4 +1,4 @@
-"""From the cloud's words to the state machine's: replies and errors of :mod:`imagecopy.ims` as things seen."""
+"""Translates images and jobs of :mod:`imagecopy.ims` into observations of the state machine."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from imagecopy.flow.observation import Cause, ImageState, JobObserved, JobState,
 from imagecopy.providers.trouble import cause_of
 
 _ID_LIMIT: Final = 64
-"""Characters of an image id that status holds; anything longer is none."""
+"""Length of an image id that fits into status; anything longer is no id."""
 
 _IMAGE_STATES: Final = {
     "active": ImageState.ACTIVE,
@@ -20,7 +20,7 @@ _IMAGE_STATES: Final = {
 
 
 def image(found: ims.Image) -> ObservedImage:
-    """Return an image as seen. A status we don't know is taken as not usable yet."""
+    """Return an image as an observation. An unknown status counts as not usable yet."""
     return ObservedImage(
         id=found.id,
         state=_IMAGE_STATES.get(found.status, ImageState.PENDING),
@@ -30,7 +30,7 @@ def image(found: ims.Image) -> ObservedImage:
 
 
 def job(found: ims.Job) -> JobObserved:
-    """Return a job as seen; a failed one with the trouble that its code stands for."""
+    """Return a job as an observation; a failed one with the trouble that its error code stands for."""
     image_id = found.image_id if len(found.image_id or "") <= _ID_LIMIT else None
     if found.state is ims.JobState.SUCCESS:
         seconds = None

@@ -1,4 +1,4 @@
-"""How long a copy took, told once when its object first says that it came to an end. For metrics alone."""
+"""How long a copy took, for metrics: reported once, when its status first says that it has ended."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ from imagecopy.flow.view import condition, is_finished
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A copy came to its end, and its object says so."""
+    """The end of a copy, as its status has it."""
 
     reason: Reason
     seconds: float
     """Since its first POST."""
     detection_seconds: float | None
-    """Since its job's end, by the cloud's clock against ours; None where no job told it."""
+    """From the end of its job, by the cloud's clock, until now, by ours; None where no job told its end."""
 
 
 OnCompletion = Callable[[Completion], None]
 
 
-def ended(
+def completion(
     before: ImageCopyStatus, after: ImageCopyStatus, job_ended_at: datetime | None, now: datetime
 ) -> Completion | None:
-    """Return what to tell of a change of the status that was stored just now; None where it was no end.
+    """Return the completion that a change of the status is; None where it is none.
 
-    What was taken over without a POST of ours took no time of ours, and is not told either.
+    An image that was adopted without a POST took no time of ours: that is none, either.
     """
     ready = condition(after, ConditionType.READY)
     if is_finished(before) or not is_finished(after) or ready is None:

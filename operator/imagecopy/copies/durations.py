@@ -1,13 +1,13 @@
-"""How long copies take, learnt from those that ended: the next ones are looked at when they should be done.
+"""How long copies take, learnt from those that ended, so that the next ones are polled when they should be done.
 
-Only this process remembers it, and only while copies of one source take alike; nothing but pacing rests on it.
+This is only kept in memory, and only used while copies of one source take about the same time. It affects pacing alone.
 """
 
 from collections import OrderedDict, deque
 from typing import Final
 
 Kind = tuple[str | None, str, bool]
-"""What copies have to have in common to take alike: project, source image, and whether they are encrypted anew."""
+"""What copies have in common that take the same time: project, source image, and whether the copy is encrypted."""
 
 _REMEMBERED: Final = 5
 _KINDS: Final = 500
@@ -22,14 +22,14 @@ class Durations:
         self._known: OrderedDict[Kind, deque[float]] = OrderedDict()
 
     def note(self, kind: Kind, seconds: float) -> None:
-        """Note how long one took, from its POST to its job's end."""
+        """Record how long one copy took, from its POST to the end of its job."""
         self._known.setdefault(kind, deque(maxlen=_REMEMBERED)).append(seconds)
         self._known.move_to_end(kind)
         if len(self._known) > _KINDS:
             self._known.popitem(last=False)
 
     def expected(self, kind: Kind) -> float | None:
-        """Return how long the next one should take at least, None if too few were seen or they differ too much."""
+        """Return how long the next one should take at least; None if too few have ended, or they differ too much."""
         known = self._known.get(kind)
         if known is None or len(known) < 2:
             return None

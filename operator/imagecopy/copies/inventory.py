@@ -1,8 +1,8 @@
-"""The sweep: now and then, with one list call per provider, look whether the finished copies are still there.
+"""The inventory: now and then, one list call for each provider shows whether the images of finished copies still exist.
 
-It costs nothing per object but a look at its status, and writes only where something is wrong. An image that a list
-does not show is looked for by its id, at two sweeps, before it is told as missing. Copies of another project than the
-one that the provider leads to now, and of namespaces that may not use it, are left alone.
+It costs nothing per object but a look at its status, and it writes only where something is wrong. An image that a list
+does not have is read by its id, in two inventories, before it is reported as missing. It leaves alone the copies of
+another project than the one that the provider points to now, and those of namespaces that may not use the provider.
 """
 
 import asyncio
@@ -13,18 +13,18 @@ from typing import Final
 import structlog
 
 from imagecopy.api.conditions import ConditionType
-from imagecopy.api.imagecopy import ProviderRef
-from imagecopy.api.provider import ProviderKind
-from imagecopy.copies.phase_counts import PhaseCounts
-from imagecopy.copies.reconciler import Reconciler
-from imagecopy.copies.record import Record
+from imagecopy.cloud.cloud import Cloud
+from imagecopy.copies.registry import Registry
+from imagecopy.copies.status_writer import StatusWriter
+from imagecopy.copies.views import Views
 from imagecopy.flow.inventory import judge
-from imagecopy.flow.observation import ImageState, ObservedImage, Trouble
+from imagecopy.flow.observation import ImageState, ObservedImage, TargetObserved, Trouble
 from imagecopy.flow.project import wrong_project
 from imagecopy.flow.view import Need, View, is_finished, is_true
 from imagecopy.kube.client import KubeClient
 from imagecopy.kube.errors import KubeError
 from imagecopy.kube.objects import Snapshot
+from imagecopy.providers.objects import ProviderKey, key_of
 
 _BETWEEN_PROVIDERS_SECONDS: Final = 1.0
 
@@ -32,66 +32,64 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Inventory:
-    """Sweeps for as long as it runs."""
+    """Takes inventories for as long as it runs."""
 
     def __init__(
         self,
         kube: KubeClient,
-        reconciler: Reconciler,
-        namespaces: Iterable[str],
-        seconds: float,
-        *,
-        census: PhaseCounts | None = None,
+        cloud: Cloud,
+        views: Views,
+        status: StatusWriter,
+        registry: Registry,
+        namespaces: Iterable[str] = (),
     ) -> None:
-        """``namespaces``: the watched ones, none for all. ``seconds``: the pause between two sweeps.
-
-        ``census``: is told which objects are left.
-        """
-        self._census = census or PhaseCounts()
+        """``registry`` learns which objects are gone. ``namespaces``: the watched ones, none for all."""
         self._kube = kube
-        self._reconciler = reconciler
+        self._cloud = cloud
+        self._views = views
+        self._status = status
+        self._registry = registry
         self._namespaces: tuple[str | None, ...] = tuple(namespaces) or (None,)
-        self._seconds = seconds
         self._absent: set[str] = set()
+        """The objects whose image the last inventory did not find."""
 
-    async def run(self) -> None:
-        """Sweep until cancelled. The first sweep comes after the first pause: a start is quiet."""
+    async def run(self, seconds: float) -> None:
+        """Take inventories until cancelled, ``seconds`` apart. The first comes after a pause: a start is quiet."""
         while True:
-            await asyncio.sleep(self._seconds)
+            await asyncio.sleep(seconds)
             try:
-                await self.sweep()
+                await self.take()
             except KubeError as exc:
-                _log.warning("a sweep was given up", error=str(exc))
+                _log.warning("this inventory was given up; the next one follows", error=str(exc))
             except Exception:
-                _log.exception("a sweep failed; this is a bug, please report it")
+                _log.exception("an inventory failed; this is a bug, please report it")
 
-    async def sweep(self) -> None:
-        """Look at all finished copies once.
+    async def take(self) -> None:
+        """Check the images of all finished copies once.
 
         Raises:
             KubeError: the objects can't be listed.
         """
-        groups: dict[tuple[str, ProviderRef], list[Snapshot]] = defaultdict(list)
-        known, listed = self._census.uids(), set()
+        groups: dict[ProviderKey, list[Snapshot]] = defaultdict(list)
+        known, listed = self._registry.uids(), set()
         for namespace in self._namespaces:
             async for copy in self._kube.image_copies(namespace):
                 listed.add(copy.uid)
                 if copy.status.image_id and _is_ready(copy):
-                    ref = copy.spec.provider_ref
-                    groups["" if ref.kind is ProviderKind.CLUSTER else copy.namespace, ref].append(copy)
-        self._census.retain(known, listed)
-        for copies in groups.values():
-            await self._sweep_provider(copies)
+                    groups[key_of(copy.namespace, copy.spec.provider_ref)].append(copy)
+        self._registry.retain(known, listed)
+        self._absent &= listed
+        for key, copies in groups.items():
+            await self._check_provider(key, copies)
             await asyncio.sleep(_BETWEEN_PROVIDERS_SECONDS)
 
-    async def _sweep_provider(self, copies: list[Snapshot]) -> None:
-        views = [(copy, self._reconciler.view(copy, Record())) for copy in copies]
-        views = await self._allowed(views)
+    async def _check_provider(self, key: ProviderKey, copies: list[Snapshot]) -> None:
+        views = await self._allowed([(copy, self._views.of_finished(copy)) for copy in copies])
         if not views:
             return
-        listed = await self._reconciler.cloud.images(views[0][1])
+        listed = await self._cloud.images(views[0][1])
         if isinstance(listed, Trouble):
-            _log.info("a provider can't be swept now", provider=copies[0].spec.provider_ref.name, error=listed.words)
+            _log.info("the images of a provider can't be listed now", provider=str(key), error=listed.words)
             return
         by_id = {image.id: image for image in listed.images}
         by_owner: dict[str, list[ObservedImage]] = defaultdict(list)
@@ -101,35 +99,34 @@ class Inventory:
         for copy, view in views:
             if wrong_project(view, listed.project):
                 continue
-            shown = by_id.get(copy.status.image_id or "")
             with structlog.contextvars.bound_contextvars(namespace=copy.namespace, name=copy.name):
-                await self._judge(copy, view, shown, tuple(by_owner[view.owner]))
+                await self._check(copy, view, by_id.get(copy.status.image_id or ""), tuple(by_owner[view.owner]))
 
     async def _allowed(self, views: list[tuple[Snapshot, View]]) -> list[tuple[Snapshot, View]]:
         """Return those of namespaces that may use the provider."""
         by_namespace = {view.namespace: view for _, view in views}
-        may = {name for name, view in by_namespace.items() if await self._reconciler.cloud.may_use(view)}
+        may = {name for name, view in by_namespace.items() if await self._cloud.may_use(view)}
         return [(copy, view) for copy, view in views if view.namespace in may]
 
-    async def _judge(
+    async def _check(
         self, copy: Snapshot, view: View, image: ObservedImage | None, marked: tuple[ObservedImage, ...]
     ) -> None:
         if image is None:
-            looked = await self._reconciler.cloud.look(view, Need.TARGET)
-            if isinstance(looked, Trouble):
+            observed = await self._cloud.observe(view, Need.TARGET)
+            if isinstance(observed, Trouble):
                 return
-            image = getattr(looked, "target", None)
+            image = observed.target if isinstance(observed, TargetObserved) else None
         absent = image is None or image.state is ImageState.ABSENT
         if absent and copy.uid not in self._absent:
             self._absent.add(copy.uid)
             return
         if not absent:
             self._absent.discard(copy.uid)
-        step = judge(view, image, marked, self._reconciler.clock())
+        step = judge(view, image, marked, self._views.clocks.now())
         try:
-            await self._reconciler.store(copy, step.status, step.events, Record())
+            await self._status.store_finished(copy, step.status, step.events)
         except KubeError as exc:
-            _log.info("what a sweep found is told by the next one", error=str(exc))
+            _log.info("the next inventory reports what this one found", error=str(exc))
 
 
 def _is_ready(copy: Snapshot) -> bool:

@@ -1,11 +1,10 @@
-"""How a step stores what it decided: under what it was decided on, to its end, and again where it could not be."""
+"""Stores what a step decided: under the version that it was decided on, and again later where that fails."""
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import structlog
 
@@ -19,131 +18,126 @@ from imagecopy.kube.errors import Conflict, KubeError, Missing, Refused
 from imagecopy.kube.objects import Snapshot
 
 _RACES: Final = 3
-"""So often a step starts over when somebody else wrote in between; then it waits its turn."""
+"""How many times a step starts over because somebody else wrote in between; then it pauses."""
 _RACE_PAUSE_SECONDS: Final = 1.0
 _STORE_PAUSES_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
 """Pauses while a status can't be stored."""
 
-Tell = Callable[[Snapshot, Event], Awaitable[None]]
-"""Posts an Event."""
+Step = Callable[[Snapshot, Record], Awaitable[float | None]]
+"""One step of an object, decided on this version of it; returns the pause until the next step."""
 
-_T = TypeVar("_T")
-_Work = Callable[[Snapshot, Record], Awaitable[float | None]]
+PostEvent = Callable[[Snapshot, Event], Awaitable[None]]
+"""Posts a Kubernetes Event about an object."""
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 class StatusWriter:
-    """What ticks and deletions have in common: how they store."""
+    """Writes the status of ImageCopies, for reconciles, cleanups and the inventory."""
 
     def __init__(
-        self, kube: KubeClient, clock: Callable[[], datetime], tell: Tell, on_event: Callable[[Event], None] | None
+        self,
+        kube: KubeClient,
+        clock: Callable[[], datetime],
+        post_event: PostEvent,
+        on_event: Callable[[Event], None] | None = None,
     ) -> None:
-        """``on_event`` is for metrics."""
-        self.clock = clock
+        """``on_event`` is the hook for metrics."""
         self._kube = kube
-        self._tell = tell
+        self._clock = clock
+        self._post_event = post_event
         self._on_event = on_event
-        self._unbroken: set[asyncio.Task[Any]] = set()
 
-    async def persisting(self, seen: Snapshot, memory: Record, step: _Work) -> float | None:
-        """Do one step on the freshest object, starting over where somebody else wrote in between.
+    async def run(self, record: Record, step: Step) -> float | None:
+        """Run one step on the newest version of the object; start over where somebody else wrote in between.
 
         Returns what the step returns, or a pause where its status could not be stored; None if the object is gone.
         """
-        known = memory.stored
-        fresh = seen if known is None or known.uid != seen.uid or seen.is_newer_than(known) else known
         try:
             for _ in range(_RACES):
                 try:
-                    return await step(fresh, memory)
+                    return await step(record.snapshot, record)
                 except Conflict:
-                    fresh = memory.stored = await self._kube.image_copy(seen.namespace, seen.name)
-                    if fresh.uid != seen.uid:
-                        return None
+                    fresh = await self._kube.image_copy(record.namespace, record.name)
+                    if fresh.uid != record.uid:
+                        raise Missing("another object has its name now", 404) from None
+                    record.observe(fresh)
         except Missing:
-            self._gone(memory)
+            self._gone(record)
             return None
         except Refused as exc:
-            _log.error("the API server refuses our status", error=str(exc))
-            return self._store_pause(memory)
+            _log.error("the API server refuses the status of this ImageCopy", error=str(exc))
+            return self._store_pause(record)
         except KubeError as exc:
-            _log.warning("the status can't be stored now", error=str(exc), unsaved=told(memory.outcome))
-            return self._store_pause(memory)
+            _log.warning("the status can't be stored now", error=str(exc), unsaved=log_fields(record.outcome))
+            return self._store_pause(record)
         return _RACE_PAUSE_SECONDS
-
-    async def refresh(self, namespace: str, name: str, memory: Record) -> None:
-        """Read the object anew, where no watch brings what becomes of it; a failure leaves it as it was."""
-        try:
-            memory.stored = await self._kube.image_copy(namespace, name)
-        except KubeError as exc:
-            _log.debug("the object can't be read now", error=str(exc))
-
-    async def drain(self, seconds: float) -> None:
-        """Wait until what must not be broken off is done, at most so long."""
-        if self._unbroken:
-            await asyncio.wait(self._unbroken, timeout=seconds)
-
-    def break_off(self) -> None:
-        """Cancel what is still not done: the next process finds an attempt whose outcome is not known."""
-        for task in self._unbroken:
-            task.cancel()
 
     async def store(
         self,
         known: Snapshot,
         status: ImageCopyStatus,
-        transition_events: tuple[Event, ...],
-        memory: Record,
-        intent: object = None,
+        events: tuple[Event, ...],
+        record: Record,
+        *,
+        intent: PostCopy | None = None,
     ) -> Snapshot:
-        """Store the status if it is another one, then tell the Events, and return the object as it is then.
+        """Store the status if it differs, then post the Events; return the object as it is then.
+
+        ``known`` is the version of the object that the status was decided on, ``intent`` the copy call that this status
+        is the intent of.
 
         Raises:
-            Conflict: somebody else wrote in between, or stored an intent of the same content.
+            Conflict: somebody else wrote in between, or stored another intent with the same resourceVersion.
             KubeError: see :mod:`imagecopy.kube.errors`.
         """
         if status != known.status:
             written = await self._kube.write_status(known, status)
-            if isinstance(intent, PostCopy) and written.status.attempt != intent.attempt:
-                raise Conflict("another process stored this intent")
+            if intent is not None and written.status.attempt != intent.attempt:
+                raise Conflict("another process stored its intent")
+            record.observe(written)
             if known.status.progress and written.status.progress != known.status.progress:
-                memory.recent = replace(memory.recent, progress_written_at=self.clock())
-            known = memory.stored = written
-        memory.outcome = None
-        memory.store_failures = 0
-        for event in transition_events:
+                record.pacing = replace(record.pacing, progress_written_at=self._clock())
+            known = written
+        record.outcome = None
+        record.store_failures = 0
+        await self._post(known, events)
+        return known
+
+    async def store_finished(self, known: Snapshot, status: ImageCopyStatus, events: tuple[Event, ...]) -> None:
+        """Store the status of an object that has no record, as it has no work; otherwise as :meth:`store`."""
+        if status != known.status:
+            known = await self._kube.write_status(known, status)
+        await self._post(known, events)
+
+    async def _post(self, about: Snapshot, events: tuple[Event, ...]) -> None:
+        for event in events:
             level = logging.WARNING if event.type == "Warning" else logging.INFO
             _log.log(level, event.message, reason=event.reason)
             if self._on_event is not None:
                 self._on_event(event)
-            await self._tell(known, event)
-        return known
+            await self._post_event(about, event)
 
-    async def unbreakable(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Run ``work`` to its end even if the tick is cancelled."""
-        task = asyncio.create_task(work)
-        self._unbroken.add(task)
-        task.add_done_callback(self._unbroken.discard)
-        return await asyncio.shield(task)
-
-    def _store_pause(self, memory: Record) -> float:
-        pause = _STORE_PAUSES_SECONDS[min(memory.store_failures, len(_STORE_PAUSES_SECONDS) - 1)]
-        memory.store_failures += 1
+    def _store_pause(self, record: Record) -> float:
+        pause = _STORE_PAUSES_SECONDS[min(record.store_failures, len(_STORE_PAUSES_SECONDS) - 1)]
+        record.store_failures += 1
         return pause
 
-    def _gone(self, memory: Record) -> None:
-        if memory.outcome is not None:
-            _log.warning("the ImageCopy is gone; its copy stays in the cloud", **told(memory.outcome))
-        elif memory.stored is not None and (attempt := in_flight(memory.stored.status)):
-            _log.warning("the ImageCopy is gone; its copy stays in the cloud", job=attempt.job_id)
+    def _gone(self, record: Record) -> None:
+        record.is_gone = True
+        words = "the ImageCopy is gone; its copy stays in the cloud"
+        attempt = in_flight(record.snapshot.status)
+        if record.outcome is not None:
+            _log.warning(words, **log_fields(record.outcome))
+        elif attempt is not None:
+            _log.warning(words, job=attempt.job_id)
 
 
-def told(outcome: PostOutcome | None) -> dict[str, Any]:
-    """Return the words for a log line: with them, a lost copy could be found by hand."""
+def log_fields(outcome: PostOutcome | None) -> dict[str, Any]:
+    """Return the log fields by which somebody could find a copy in the cloud by hand."""
     if outcome is None:
         return {}
-    told: dict[str, Any] = {"outcome": type(outcome).__name__, "marker_token": outcome.attempt.token}
+    fields: dict[str, Any] = {"outcome": type(outcome).__name__, "marker_token": outcome.attempt.token}
     if isinstance(outcome, PostAccepted):
-        return told | {"job": outcome.job_id, "request_id": outcome.request_id}
-    return told | {"error": outcome.trouble.words, "request_id": outcome.trouble.request_id}
+        return fields | {"job": outcome.job_id, "request_id": outcome.request_id}
+    return fields | {"error": outcome.trouble.words, "request_id": outcome.trouble.request_id}

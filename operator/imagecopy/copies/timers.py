@@ -1,105 +1,125 @@
-"""When each ImageCopy has its next tick. Why this and no timer of kopf's: docs/adr/0016.
+"""Timers: when each ImageCopy is reconciled next.
 
-The watch tells of objects, each tick tells when the next one is due, and whatever else happens to an object (its turn
-for a slot came, its image was seen) asks for one at once. So many ticks are made at a time and no more: of a burst the
-first objects are done before the last are begun, and nobody waits for an API server that all of them call. Ticks of
-copies that run come first: they end something.
+Every object that is not finished has one timer. Each reconcile says when the next one is due; an edit, a free slot or
+an image that was listed makes the timer fire at once. A bounded number of workers reconciles: in a burst the first
+objects are through before the last ones begin, and they don't call the API server all together. Running copies come
+before those that wait to start, as they free slots.
+
+These are not kopf's timers, because those fire on a fixed interval, share a throttled pool of workers, end permanently
+after a failed write, and can't be made to fire early (docs/adr/0016).
 """
 
 import asyncio
 import heapq
 import itertools
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final
-
-from imagecopy.copies.record import Record
+from typing import Final, Generic, Protocol, TypeVar
 
 WORKERS: Final = 500
-"""So many ticks at a time. Most of the time of most of them is waiting for the cloud."""
-
-Step = Callable[[Record], Awaitable[float | None]]
-"""Makes one tick; returns the seconds until the next, None when there is nothing to do until somebody edits the object.
-Never raises."""
+"""How many objects are reconciled at a time. Most of them wait for the cloud most of the time."""
 
 
-@dataclass(slots=True, eq=False)
-class _Entry:
-    memory: Record
-    due: float = 0.0
-    """By the clock of the event loop; infinity while it is in a worker's hands."""
-    asked: bool = False
-    """Another tick was asked for while one was made."""
+class Timer:
+    """The timer of one object: set to a time, firing, or idle."""
+
+    __slots__ = ("_due", "_fire_again", "_firing", "_stop")
+
+    def __init__(self) -> None:
+        self._due: float | None = None
+        self._firing = False
+        self._fire_again = False
+        self._stop = False
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is set, or fires right now and may be set again."""
+        return self._due is not None or (self._firing and not self._stop)
+
+    def cancel(self) -> None:
+        """Make it idle. A reconcile that is under way goes on to its end."""
+        self._due = None
+        self._fire_again = False
+        self._stop = self._firing
 
 
-class Timers:
-    """The objects that have work, by uid."""
+class Timed(Protocol):
+    """An object with a timer."""
 
-    def __init__(self, step: Step, *, workers: int = WORKERS) -> None:
-        self._step = step
+    @property
+    def timer(self) -> Timer: ...  # noqa: D102
+    @property
+    def is_in_flight(self) -> bool: ...  # noqa: D102
+
+
+T = TypeVar("T", bound=Timed)
+
+
+class Timers(Generic[T]):
+    """Fires the timers of all objects, by the clock of the event loop."""
+
+    def __init__(self, reconcile: Callable[[T], Awaitable[float | None]], *, workers: int = WORKERS) -> None:
+        """``reconcile`` never raises; it returns the seconds until the timer fires again, None to leave it idle."""
+        self._reconcile = reconcile
         self._workers = workers
-        self._entries: dict[str, _Entry] = {}
-        self._later: list[tuple[float, int, str]] = []
-        self._ready: asyncio.PriorityQueue[tuple[bool, float, int, str]] = asyncio.PriorityQueue()
+        self._later: list[tuple[float, int, T]] = []
+        self._ready: asyncio.PriorityQueue[tuple[bool, float, int, T]] = asyncio.PriorityQueue()
         self._numbers = itertools.count()
         self._alarm: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._stopped = False
 
-    def __len__(self) -> int:
-        """Return how many objects have work."""
-        return len(self._entries)
+    def set(self, owner: T, seconds: float = 0.0) -> None:
+        """Set the timer to fire in so many seconds, unless it is set to fire sooner.
 
-    def knows(self, uid: str) -> bool:
-        """Tell whether an object has work, as far as we know."""
-        return uid in self._entries
-
-    def add(self, uid: str, memory: Record, seconds: float = 0.0) -> None:
-        """Make a tick of an object so many seconds from now, or sooner if one is planned, and more as that says."""
-        entry = self._entries.get(uid)
-        if entry is None:
-            entry = self._entries[uid] = _Entry(memory, float("inf"))
-            self._plan(uid, entry, seconds)
-        elif entry.due == float("inf"):
-            entry.asked = True
+        While it fires, it is set to fire once more right after.
+        """
+        timer = owner.timer
+        if timer._firing:
+            timer._fire_again, timer._stop = True, False
         else:
-            self._plan(uid, entry, seconds)
+            self._plan(owner, seconds)
 
-    def prompt(self, uid: str) -> None:
-        """Make a tick of an object as soon as may be, if it is known."""
-        entry = self._entries.get(uid)
-        if entry is not None:
-            self.add(uid, entry.memory)
-
-    def forget(self, uid: str) -> None:
-        """Make no further tick of an object; one that is made now comes to its end."""
-        self._entries.pop(uid, None)
+    def hasten(self, owner: T) -> None:
+        """Make the timer fire at once, if it is active."""
+        if owner.timer.is_active:
+            self.set(owner)
 
     async def run(self) -> None:
-        """Make ticks until cancelled or stopped."""
+        """Fire timers until cancelled or stopped.
+
+        Raises:
+            Exception: what a worker raised, which is a bug: the others are stopped.
+        """
         self._tasks = [asyncio.create_task(self._work()) for _ in range(self._workers)]
         try:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks)
+        except asyncio.CancelledError:
+            if not self._stopped:
+                raise
         finally:
             self.stop()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def stop(self) -> None:
-        """Make no further tick, and break off those that are made, but for what must not be broken off."""
+        """Fire no further timer, and cancel the reconciles that are under way."""
+        self._stopped = True
         for task in self._tasks:
             task.cancel()
         if self._alarm is not None:
             self._alarm.cancel()
 
-    def _plan(self, uid: str, entry: _Entry, seconds: float) -> None:
-        now = asyncio.get_running_loop().time()
-        due = now + seconds
-        if due >= entry.due:
+    def _plan(self, owner: T, seconds: float) -> None:
+        timer = owner.timer
+        due = asyncio.get_running_loop().time() + seconds
+        if timer._due is not None and due >= timer._due:
             return
-        entry.due = due
+        timer._due = due
         if seconds <= 0:
-            self._ready.put_nowait((not entry.memory.is_in_flight, due, next(self._numbers), uid))
+            self._ready.put_nowait((not owner.is_in_flight, due, next(self._numbers), owner))
         else:
-            heapq.heappush(self._later, (due, next(self._numbers), uid))
-            if self._later[0][2] == uid:
+            entry = (due, next(self._numbers), owner)
+            heapq.heappush(self._later, entry)
+            if self._later[0] is entry:
                 self._set_alarm()
 
     def _set_alarm(self) -> None:
@@ -108,27 +128,33 @@ class Timers:
         self._alarm = asyncio.get_running_loop().call_at(self._later[0][0], self._ring) if self._later else None
 
     def _ring(self) -> None:
+        """Hand over to the workers what is due by now."""
         now = asyncio.get_running_loop().time()
         while self._later and self._later[0][0] <= now:
-            due, number, uid = heapq.heappop(self._later)
-            entry = self._entries.get(uid)
-            if entry is not None and entry.due == due:  # else it was planned anew since
-                self._ready.put_nowait((not entry.memory.is_in_flight, due, number, uid))
+            due, number, owner = heapq.heappop(self._later)
+            if owner.timer._due == due:  # else it was cancelled or set anew since
+                self._ready.put_nowait((not owner.is_in_flight, due, number, owner))
         self._set_alarm()
 
     async def _work(self) -> None:
         while True:
-            _, due, _, uid = await self._ready.get()
-            entry = self._entries.get(uid)
-            if entry is None or entry.due != due:
-                continue
-            entry.due = float("inf")
-            pause = await self._step(entry.memory)
-            if self._entries.get(uid) is not entry:
-                continue
-            if entry.asked:
-                entry.asked, pause = False, 0.0
-            if pause is None:
-                del self._entries[uid]
-            else:
-                self._plan(uid, entry, pause)
+            _, due, _, owner = await self._ready.get()
+            if owner.timer._due == due:  # else it was cancelled or set anew since
+                await self._fire(owner)
+
+    async def _fire(self, owner: T) -> None:
+        timer = owner.timer
+        timer._due, timer._firing = None, True
+        pause: float | None = None
+        try:
+            pause = await self._reconcile(owner)
+        finally:
+            timer._firing = False
+            again, stop = timer._fire_again, timer._stop
+            timer._fire_again = timer._stop = False
+        if stop:
+            return
+        if again:
+            pause = 0.0
+        if pause is not None:
+            self._plan(owner, pause)

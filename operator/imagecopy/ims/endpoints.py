@@ -183,19 +183,26 @@ class Allowlist:
         parsed = _parse(url)
         host = _host(parsed)
         port = parsed.port or _DEFAULT_PORTS[parsed.scheme]
-        if any(pattern.matches(parsed.scheme, host, port) for pattern in self.patterns):
+        if self._allows(parsed.scheme, host, port):
             return
         shown = f"[{host}]" if ":" in host else host
         named = shown if port == _DEFAULT_PORTS[parsed.scheme] else f"{shown}:{port}"
-        if parsed.scheme == "http" and any(pattern.matches("https", host, port) for pattern in self.patterns):
+        plain = f"plain http to {named} is not allowed: write"
+        # A URL without a port means another port as soon as it begins with https.
+        if parsed.scheme == "http" and parsed.port is None and self._allows("https", host, _DEFAULT_PORTS["https"]):
+            raise EndpointNotAllowed(f"{plain} https:// in spec.endpoints")
+        if parsed.scheme == "http" and self._allows("https", host, port):
             raise EndpointNotAllowed(
-                f"plain http to {named} is not allowed: write https:// in the provider's spec.endpoints, or have the "
-                f"operator's administrator name {named} in full, without a wildcard, in {SETTING}"
+                f"{plain} https://{shown}:{port} in spec.endpoints, or have the operator's administrator name {named} "
+                f"in full, without a wildcard, in {SETTING}"
             )
         raise EndpointNotAllowed(
             f"the host {named} is not allowed: the operator's administrator has to add it to {SETTING} "
             f"(now: {', '.join(map(str, self.patterns))})"
         )
+
+    def _allows(self, scheme: str, host: str, port: int) -> bool:
+        return any(pattern.matches(scheme, host, port) for pattern in self.patterns)
 
     def names_in_full(self, host: str, port: int) -> bool:
         """Tell whether ``host`` at ``port`` is named without a wildcard."""

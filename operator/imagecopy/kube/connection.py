@@ -7,6 +7,8 @@ from typing import Final
 from kubernetes.aio import config
 from kubernetes.aio.client import Configuration
 
+from imagecopy.kube import kubeconfig
+
 MAX_CONNECTIONS = 32
 """Connections to the API server beside the watches: enough for its own priority levels, few enough for ours."""
 
@@ -27,16 +29,17 @@ async def load() -> Configuration:
     named = os.environ.get("KUBECONFIG")
     try:
         if named:
-            await config.load_kube_config(config_file=named, client_configuration=configuration, persist_config=False)
+            await kubeconfig.load(named, "KUBECONFIG", configuration)
         elif "KUBERNETES_SERVICE_HOST" in os.environ:
             config.load_incluster_config(client_configuration=configuration)
         elif _DEFAULT.exists():
-            await config.load_kube_config(client_configuration=configuration, persist_config=False)
+            await kubeconfig.load(str(_DEFAULT), None, configuration)
         else:
             raise NoCluster(f"no cluster: KUBECONFIG is not set, {_DEFAULT} does not exist, and this is not a Pod")
+    except kubeconfig.UnusableKubeconfig as exc:
+        raise NoCluster(f"no cluster: {exc}") from exc
     except (config.ConfigException, OSError, ValueError) as exc:
-        where = f"KUBECONFIG={named}" if named else "the service account or ~/.kube/config"
-        raise NoCluster(f"no cluster: {where} can't be used: {exc}") from exc
+        raise NoCluster(f"no cluster: the service account can't be used: {exc}") from exc
     configuration.connection_pool_maxsize = MAX_CONNECTIONS
     # HTTPS_PROXY is for the cloud. aiohttp would take it for the API server, too, and knows no networks in NO_PROXY,
     # which is how a cluster's own addresses are written there. A kubeconfig's proxy-url counts.

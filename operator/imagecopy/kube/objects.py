@@ -3,13 +3,17 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
+from imagecopy.api.base import FINALIZER
 from imagecopy.api.imagecopy import RETRY_ANNOTATION, RETRY_MAX_LENGTH, ImageCopySpec, ImageCopyStatus
 from imagecopy.api.provider import ProviderKind, ProviderStatus
 from imagecopy.flow.view import is_resting
+
+UNREADABLE: Final = "the object does not fit this version of the operator; is its CRD newer?"
+"""The log line about an object that is :class:`Unreadable`."""
 
 
 class Unreadable(ValueError):
@@ -30,6 +34,10 @@ class Snapshot:
     retry_requested_at: str | None
     spec: ImageCopySpec
     status: ImageCopyStatus
+    is_deleting: bool = False
+    """Whether its deletion was requested."""
+    has_finalizer: bool = False
+    """Whether our finalizer holds it."""
 
     @classmethod
     def parse(cls, body: Mapping[str, Any]) -> "Snapshot":
@@ -51,6 +59,8 @@ class Snapshot:
                 retry_requested_at=retry[:RETRY_MAX_LENGTH] if retry else None,
                 spec=ImageCopySpec.model_validate(body.get("spec") or {}),
                 status=ImageCopyStatus.model_validate(body.get("status") or {}),
+                is_deleting=bool(meta.get("deletionTimestamp")),
+                has_finalizer=FINALIZER in (meta.get("finalizers") or ()),
             )
         except ValidationError as exc:
             fields = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()[:5])
@@ -66,6 +76,8 @@ class Snapshot:
             "generation": self.generation,
             "creationTimestamp": self.created_at,
             "annotations": {RETRY_ANNOTATION: self.retry_requested_at} if self.retry_requested_at else {},
+            "deletionTimestamp": self.is_deleting,
+            "finalizers": [FINALIZER] if self.has_finalizer else [],
         }
         body = {"metadata": meta, "spec": self.spec.to_wire(), "status": self.status.to_wire()}
         return json.dumps(body, separators=(",", ":")).encode()
@@ -87,7 +99,7 @@ class Snapshot:
 
     def is_newer_than(self, other: "Snapshot") -> bool:
         """Compare resourceVersions; where they can't be, the watch is believed."""
-        return _is_newer(self.resource_version, other.resource_version)
+        return is_newer(self.resource_version, other.resource_version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +142,10 @@ class ProviderSnapshot:
 
     def is_newer_than(self, other: "ProviderSnapshot") -> bool:
         """Compare resourceVersions; where they can't be, the watch is believed."""
-        return _is_newer(self.resource_version, other.resource_version)
+        return is_newer(self.resource_version, other.resource_version)
 
 
-def _is_newer(ours: str, theirs: str) -> bool:
+def is_newer(ours: str, theirs: str) -> bool:
     """Compare resourceVersions, which are increasing integers by KEP-5504."""
     return int(ours) > int(theirs) if ours.isdecimal() and theirs.isdecimal() else True
 

@@ -1,1 +1,1 @@
-"""Providers: from a providerRef to a client of that cloud, with its limits, its checks and its status."""
+"""Providers: a client of the cloud for each providerRef, with its rate limiter, its checks and its status."""

@@ -1,84 +1,75 @@
-"""One check of a provider: its login if that is needed, and its quota, behind the same gate as all other calls."""
+"""Checks a provider once: its login, if there is none yet, and its quota, through the limiter of all its calls."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Final
 
 from imagecopy import ims
 from imagecopy.api.provider import ImagesUsed
 from imagecopy.flow.provider import Finding, LoginWorks
+from imagecopy.providers.client_cache import Version
 from imagecopy.providers.limiter import CallsPaused
 from imagecopy.providers.objects import ProviderKey, Unusable
-from imagecopy.providers.registry import Inspection, Providers
-from imagecopy.providers.trouble import trouble_of, trouble_of_pause
+from imagecopy.providers.registry import Inspection, ProviderRegistry
+from imagecopy.providers.trouble import trouble_of
 
 _ABOUT_THE_QUOTA: Final = (ims.PermissionDenied, ims.NotFound, ims.Refused)
-"""What may keep the quota from being told where all else works."""
-
-Version = tuple[object, ...]
+"""Errors that may keep the quota from being read while copies work."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What a check brought; ``finding`` is None where nothing changed and the cloud was not to be called."""
+    """What a check found; ``finding`` is None if the cloud was not called, because nothing changed."""
 
     finding: Finding | None
     version: Version | None = None
-    """What provider and Secret were like; None where they could not be used."""
+    """What the client was made from; None: provider and Secret could not be used."""
     secret_version: str = ""
     warnings: tuple[str, ...] = ()
-    """What is odd about the Secret."""
+    """Problems of the Secret that do not keep it from working."""
 
 
 class ProviderChecks:
     """Checks providers."""
 
-    def __init__(self, providers: Providers) -> None:
-        self._providers = providers
+    def __init__(self, registry: ProviderRegistry) -> None:
+        self._registry = registry
 
     async def check(self, key: ProviderKey, *, unless: Version | None = None) -> CheckResult:
-        """Look at provider and Secret, and call the cloud, but not for the version ``unless`` of them.
+        """Read provider and Secret, and call the cloud, unless they still have the version ``unless``.
 
-        Never raises for a fault of cloud or provider: that is found, too.
+        An error of the cloud or the provider is not raised, but part of the result.
         """
-        found: Inspection | None = None
+        inspection: Inspection | None = None
         finding: Finding | None = None
         try:
-            async with self._providers.inspect(key) as found:
-                if found.made_from != unless:
-                    finding = await self._call(found)
-        except Unusable as exc:
-            finding = exc.trouble
-        except ims.ImsError as exc:
-            finding = trouble_of(exc, about_source=False)
-        if found is None:
+            async with self._registry.inspect(key) as inspection:
+                if inspection.version != unless:
+                    finding = await _call(inspection)
+        except (Unusable, ims.ImsError) as exc:
+            finding = trouble_of(exc)
+        if inspection is None:
             return CheckResult(finding)
-        return CheckResult(finding, found.made_from, found.secret_version, found.warnings)
+        return CheckResult(finding, inspection.version, inspection.secret_version, inspection.warnings)
 
-    async def _call(self, found: Inspection) -> Finding:
-        try:
-            turn = found.gate.enter(copying=False)
-        except CallsPaused as exc:
-            return trouble_of_pause(exc)
-        await asyncio.sleep(turn)
-        try:
-            session = await found.client.session()
-            images, note = await _quota(found.client)
-        except ims.ImsError as exc:
-            found.gate.failed(exc)
-            raise
-        found.gate.worked()
-        return LoginWorks(session.project_id, session.project_name, images, note)
+
+async def _call(inspection: Inspection) -> Finding:
+    try:
+        async with inspection.limiter.call():
+            session = await inspection.client.session()
+            images, note = await _quota(inspection.client)
+    except CallsPaused as exc:
+        return trouble_of(exc)
+    return LoginWorks(session.project_id, session.project_name, images, note)
 
 
 async def _quota(client: ims.ImsClient) -> tuple[ImagesUsed | None, str | None]:
-    """Return the quota, or why it can't be told."""
+    """Return the quota of images, or why it can't be read."""
     try:
         quota = await client.get_quota()
     except _ABOUT_THE_QUOTA as exc:
-        return None, f"the quota of images can't be told: {exc}"
+        return None, f"the quota of images can't be read: {exc}"
     except ims.OutcomeUnknown as exc:
         if exc.http_status is None or exc.http_status >= 300:
             raise
-        return None, f"the quota of images can't be told: {exc}"
+        return None, f"the quota of images can't be read: {exc}"
     return ImagesUsed(used=quota.used, quota=quota.limit), None

@@ -1,4 +1,4 @@
-"""From a provider and its Secret to a client of that cloud. Nothing is sent."""
+"""Makes a client of the cloud from a provider and its Secret. Sends nothing."""
 
 import logging
 import ssl
@@ -16,57 +16,68 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BuiltClient:
-    """A client, and what is odd about the Secret that it was made from."""
+    """A client, and warnings about the Secret that it was made from."""
 
     client: ims.ImsClient
     warnings: tuple[str, ...]
 
 
-def build_client(
-    provider: Provider, secret: Secret, wire: ims.Wire, *, ambient: Ambient, breakers: ims.Breakers
-) -> BuiltClient:
-    """Return a client for what provider and Secret say.
+class ClientFactory:
+    """Makes clients.
 
-    Raises:
-        Unusable: they can't work as they are.
+    ``wire`` says how clouds are reached, ``ambient`` which providers may use the operator's own identity. The circuit
+    breakers of logins belong to the factory, so that a new client of the same login keeps to their pauses.
     """
-    spec = provider.spec
-    where = provider.where
-    given = spec.endpoints
-    try:
-        known = ims.cloud_endpoints(spec.cloud.value, spec.region) if spec.cloud and spec.region else None
-        iam = (given.iam if given else None) or (known.iam if known else None)
-        if iam is None:
-            raise BadSecret(f"{provider.named} needs cloud and region, or endpoints.iam")
-        login = read_login(
-            where,
-            secret.data,
-            project_id=spec.project_id,
-            region=spec.region,
-            kind=provider.kind,
-            ambient=ambient,
-        )
-        wire = replace(wire, context=_context(provider))
-        auth = ims.auth_for(login.credentials, iam, wire, region=spec.region, breakers=breakers)
-        client = ims.ImsClient(
-            auth,
-            wire,
-            ims_endpoint=(given.ims if given else None) or (known.ims if known else None),
-            project_id=spec.project_id,
-        )
+
+    def __init__(self, wire: ims.Wire, ambient: Ambient) -> None:
+        self._wire = wire
+        self._ambient = ambient
+        self._breakers = ims.Breakers()
+
+    def build(self, provider: Provider, secret: Secret) -> BuiltClient:
+        """Make the client that provider and Secret describe.
+
+        Raises:
+            Unusable: provider or Secret can't work as written.
+        """
+        spec = provider.spec
+        given = spec.endpoints
+        try:
+            known = ims.cloud_endpoints(spec.cloud.value, spec.region) if spec.cloud and spec.region else None
+            iam = (given.iam if given else None) or (known.iam if known else None)
+            if iam is None:
+                raise BadSecret(
+                    f"{provider.named} does not say where to log in: set cloud and region, or endpoints.iam"
+                )
+            login = read_login(
+                provider.where,
+                secret.data,
+                project_id=spec.project_id,
+                region=spec.region,
+                kind=provider.kind,
+                ambient=self._ambient,
+            )
+            wire = replace(self._wire, context=_context(provider))
+            auth = ims.auth_for(login.credentials, iam, wire, region=spec.region, breakers=self._breakers)
+            client = ims.ImsClient(
+                auth,
+                wire,
+                ims_endpoint=(given.ims if given else None) or (known.ims if known else None),
+                project_id=spec.project_id,
+            )
+        except (BadSecret, ims.ImsError, ValueError) as exc:
+            words = exc.message if isinstance(exc, ims.ImsError) else str(exc)
+            raise Unusable(Trouble(Cause.PROVIDER_INVALID, words)) from None
         for warning in login.warnings:
             _log.warning("%s", warning)
         return BuiltClient(client, login.warnings)
-    except (BadSecret, ims.ImsError, ValueError) as exc:
-        words = exc.message if isinstance(exc, ims.ImsError) else str(exc)
-        raise Unusable(Trouble(Cause.PROVIDER_INVALID, words)) from None
 
 
 def _context(provider: Provider) -> ssl.SSLContext | None:
-    """Return whom the provider trusts; None: the public CAs.
+    """Return the CA certificates that the provider trusts; None: the public ones.
 
     Raises:
-        Misconfigured: its certificates can't be read.
+        Misconfigured: the certificates of the provider can't be read.
     """
     if provider.spec.ca_bundle is None:
         return None

@@ -1,4 +1,4 @@
-"""The objects behind a providerRef, as they are read: the provider, and its Secret."""
+"""Reads a provider and its Secret from the API server."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ProviderKey:
-    """Which provider; ``namespace`` is empty for a cluster-scoped one."""
+    """Identifies a provider; ``namespace`` is empty for a ClusterImageProvider."""
 
     kind: ProviderKind
     namespace: str
@@ -32,41 +32,48 @@ class ProviderKey:
 
 
 def key_of(namespace: str, ref: ProviderRef) -> ProviderKey:
-    """Return which provider an ImageCopy of ``namespace`` refers to."""
+    """Return the key of the provider that an ImageCopy of ``namespace`` refers to."""
     return ProviderKey(ref.kind, "" if ref.kind is ProviderKind.CLUSTER else namespace, ref.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A provider of either kind; ``secret`` says where its Secret is."""
+    """A provider of either kind, as read at one moment."""
 
     kind: ProviderKind
     named: str
+    """Kind and name, for messages."""
     spec: ClusterImageProviderSpec | ImageProviderSpec
     secret: SecretRef
     version: tuple[str, int]
+    """uid and generation."""
 
     @property
     def where(self) -> str:
-        """The Secret, for people."""
+        """Namespace and name of the Secret, for messages."""
         return f"{self.secret.namespace}/{self.secret.name}"
 
 
 async def read_provider(kube: KubeClient, key: ProviderKey) -> Provider:
-    """Return the provider as it is now.
+    """Read a provider.
 
     Raises:
-        Unusable: it is not there, or can't be read.
+        Unusable: it does not exist, is not valid, or the operator lacks the right to read it.
         KubeError: the API server does not answer.
     """
     kind, namespace, name, named = key.kind, key.namespace, key.name, str(key)
     try:
         found = await kube.custom_object(PLURALS[kind], name, namespace or None)
     except Missing:
-        hint = f"create it, or name another one in a new ImageCopy's spec.providerRef (kubectl get {PLURALS[kind]})"
-        raise Unusable(Trouble(Cause.PROVIDER_MISSING, f"{named} does not exist: {hint}")) from None
+        raise Unusable(
+            Trouble(
+                Cause.PROVIDER_MISSING,
+                f"{named} does not exist: create it, and the operator goes on by itself; or create a new ImageCopy "
+                f"whose spec.providerRef names another one (kubectl get {PLURALS[kind]})",
+            )
+        ) from None
     except Refused as exc:
-        raise Unusable(Trouble(Cause.PROVIDER_INVALID, f"the operator may not read {named}: {exc}")) from None
+        raise Unusable(_no_right(named, exc)) from None
     meta = found["metadata"]
     try:
         if kind is ProviderKind.CLUSTER:
@@ -77,23 +84,33 @@ async def read_provider(kube: KubeClient, key: ProviderKey) -> Provider:
         secret = SecretRef(name=local.credentials_secret_ref.name, namespace=namespace)
         return Provider(kind, named, local, secret, (meta["uid"], meta["generation"]))
     except ValidationError as exc:
-        wrong = exc.errors()[0]
-        words = f"{named} can't be read: {'.'.join(map(str, ('spec', *wrong['loc'])))}: {wrong['msg']}"
+        error = exc.errors()[0]
+        path = ".".join(map(str, ("spec", *error["loc"])))
+        words = f"{named} is not valid: {path}: {error['msg']}. Correct this field"
         raise Unusable(Trouble(Cause.PROVIDER_INVALID, words)) from None
 
 
 async def read_secret(kube: KubeClient, provider: Provider) -> Secret:
-    """Return the provider's Secret as it is now.
+    """Read the Secret of a provider.
 
     Raises:
-        Unusable: it is not there, or may not be read.
+        Unusable: it does not exist, or the operator lacks the right to read it.
         KubeError: the API server does not answer.
     """
-    where = provider.where
     try:
         return await kube.secret(provider.secret.namespace, provider.secret.name)
     except Missing:
-        words = f"Secret {where} does not exist, {provider.named} needs it: create it with the cloud's login"
+        words = (
+            f"Secret {provider.where} does not exist, and {provider.named} needs it: create it with a login to the "
+            "cloud; the operator then uses it by itself"
+        )
         raise Unusable(Trouble(Cause.PROVIDER_MISSING, words)) from None
     except Refused as exc:
-        raise Unusable(Trouble(Cause.PROVIDER_INVALID, f"the operator may not read Secret {where}: {exc}")) from None
+        raise Unusable(_no_right(f"Secret {provider.where}", exc)) from None
+
+
+def _no_right(named: str, exc: Refused) -> Trouble:
+    """Return the trouble of an object that the API server does not let us read."""
+    return Trouble(
+        Cause.PROVIDER_INVALID, f"the operator lacks the right to read {named}: {exc}. Grant it the verb get (RBAC)"
+    )

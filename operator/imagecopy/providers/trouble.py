@@ -6,6 +6,7 @@ from typing import Final
 from imagecopy import ims
 from imagecopy.flow.observation import Cause, Trouble
 from imagecopy.providers.limiter import CallsPaused
+from imagecopy.providers.objects import Unusable
 
 _CAUSES: Final[tuple[tuple[type[ims.ImsError], Cause], ...]] = (
     (ims.Unreachable, Cause.UNREACHABLE),
@@ -23,15 +24,20 @@ _CAUSES: Final[tuple[tuple[type[ims.ImsError], Cause], ...]] = (
 
 
 def cause_of(kind: type[ims.ImsError]) -> Cause:
-    """Return the cause that a class of errors stands for."""
+    """Return the cause that a class of errors is translated to."""
     return next(cause for base, cause in _CAUSES if issubclass(kind, base))
 
 
-def trouble_of(error: ims.ImsError, *, about_source: bool) -> Trouble:
-    """Return what went wrong, with the cloud's own words.
+def trouble_of(error: ims.ImsError | CallsPaused | Unusable, *, about_source: bool = False) -> Trouble:
+    """Translate an error. The message keeps the cloud's own words.
 
-    ``about_source``: whether the call was about the source image, so that "no such image" speaks of it.
+    ``about_source``: whether the call was about the source image. Only then does "no such image" mean that the source
+    is missing.
     """
+    if isinstance(error, Unusable):
+        return error.trouble
+    if isinstance(error, CallsPaused):
+        return replace(trouble_of(error.why), retry_after=error.seconds)
     cause = cause_of(type(error))
     if not about_source and cause in (Cause.SOURCE_MISSING, Cause.SOURCE_NOT_READY):
         cause = Cause.TRANSIENT
@@ -42,8 +48,3 @@ def trouble_of(error: ims.ImsError, *, about_source: bool) -> Trouble:
         request_id=error.request_id,
         retry_after=error.retry_after,
     )
-
-
-def trouble_of_pause(exc: CallsPaused) -> Trouble:
-    """Return the trouble of a gate that is closed: what closed it, and for how long."""
-    return replace(trouble_of(exc.why, about_source=False), retry_after=exc.seconds)

@@ -18,9 +18,9 @@ class PortTaken(Exception):
 class Endpoints:
     """The HTTP servers."""
 
-    def __init__(self, vitals: Liveness) -> None:
-        self._vitals = vitals
-        self._ailments: list[str] = []
+    def __init__(self, liveness: Liveness) -> None:
+        self._liveness = liveness
+        self._failures: list[str] = []
         self._runners: list[web.AppRunner] = []
 
     async def start(self, health_port: int, metrics_port: int) -> None:
@@ -57,14 +57,14 @@ class Endpoints:
             raise PortTaken(f"{variable}={port} can't be listened on ({exc.strerror}): set another port, or 0") from exc
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        ailments = self._vitals.ailments()
-        if bool(ailments) != bool(self._ailments):  # once, as whoever asks will ask again and then end this process
-            _log.log(logging.ERROR if ailments else logging.INFO, "health changed", ailments=ailments)
-        self._ailments = ailments
-        return _answer(ailments)
+        failures = self._liveness.failures()
+        if bool(failures) != bool(self._failures):  # once, as whoever asks will ask again and then end this process
+            _log.log(logging.ERROR if failures else logging.INFO, "health changed", failures=failures)
+        self._failures = failures
+        return _answer(failures)
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        return _answer(self._vitals.obstacles())
+        return _answer(self._liveness.not_ready())
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

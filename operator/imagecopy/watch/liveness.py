@@ -13,22 +13,22 @@ from typing import Final
 
 BEAT_SECONDS: Final = 0.25
 LAG_LIMIT_SECONDS: Final = 5.0
-"""A loop so late does not serve watches and ticks in time. While 10 000 copies start it is late by half a second."""
+"""A loop that is this late can't serve watches and timers. While 10 000 copies start, it is half a second late."""
 WATCH_LIMIT_SECONDS: Final = 300.0
-"""kopf opens a watch anew after 70 s without a word, and the API server sends a bookmark every minute: four chances."""
+"""kopf reopens a watch after 70 s of silence, and the API server sends a bookmark every minute: four chances."""
 
 _MEMORY_BEATS: Final = int(60 / BEAT_SECONDS)
 _BOOKMARK: Final = b'{"type":"BOOKMARK"'
-"""How a bookmark begins on the wire; no field of our objects can hold these bytes, as text has its quotes escaped."""
+"""How a bookmark begins on the wire. No field of an object can hold these bytes, because JSON escapes quotes."""
 
 
 class LoopMonitor:
-    """Beats on the event loop and notes how late each beat is."""
+    """Measures how late the event loop is: it plans a beat four times a second, and compares when it comes."""
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, on_beat: Callable[[float], None] | None = None
     ) -> None:
-        """``clock`` is in seconds and only goes forward; ``on_beat`` is told by how many seconds each beat is late."""
+        """``clock`` is in seconds and only goes forward; ``on_beat`` is called with the lag of each beat in seconds."""
         self._clock = clock
         self._on_beat = on_beat
         self._due = clock() + BEAT_SECONDS
@@ -42,7 +42,7 @@ class LoopMonitor:
             self.beat()
 
     def beat(self) -> None:
-        """Note one beat, and wait for the next from now on."""
+        """Record one beat, and plan the next."""
         now = self._clock()
         late = max(0.0, now - self._due)
         self._late.append(late)
@@ -58,11 +58,11 @@ class LoopMonitor:
 
     @property
     def worst_lag_seconds(self) -> float:
-        """The worst of the last minute, so that somebody who looks now and then does not miss it."""
+        """The largest lag of the last minute, so that a scrape now and then does not miss it."""
         return max(*self._late, self.lag_seconds)
 
     def running_seconds(self) -> float:
-        """Return the time in which this process ran, in beats: while it was stopped or starved, nobody could listen."""
+        """Return for how long this process ran, counted in beats: while it was stopped, it could receive nothing."""
         return self._beats * BEAT_SECONDS
 
 
@@ -75,15 +75,17 @@ class _Watch:
 
 
 class WatchMonitor:
-    """When each watch gave its last sign of life, which is one of these:
+    """Records when each watch gave its last sign of life.
 
-    - its list was answered,
-    - something came over its stream, be it a bookmark,
-    - the other side ended its stream,
-    - its request failed: the watcher does its work, and a restart would meet the same API server.
+    A sign of life is one of these:
 
-    A stream that is open and silent is none, and neither is opening one. Only where no bookmark has ever come, opening
-    one counts: such an API server has nothing to say as long as nothing happens.
+    - the list was answered,
+    - something came over the stream, even a bookmark,
+    - the API server ended the stream,
+    - a request failed: the watcher works, and a restart would meet the same API server.
+
+    An open, silent stream is no sign of life, and opening one is none either. The exception is an API server that has
+    never sent a bookmark: it sends nothing as long as nothing changes, so there opening a stream counts.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -94,32 +96,32 @@ class WatchMonitor:
         self._bookmarks_come = False
 
     def expect(self, paths: Iterable[str] | None) -> None:
-        """Say which paths are to be watched from now on; None if that is not known yet."""
+        """Set the paths that have to be watched from now on; None if they are not known yet."""
         self._expected = None if paths is None else tuple(sorted(paths))
         self._watches = {path: self._watches.get(path) or _Watch(self._clock()) for path in self._expected or ()}
 
     def listed(self, path: str) -> None:
-        """A list was answered."""
+        """Record that a list was answered."""
         self._alive(path).failure = ""
 
     def opened(self, path: str) -> None:
-        """A watch was answered; kopf asks for one after it took the whole list."""
+        """Record that a watch was answered; kopf requests one after it has read the whole list."""
         watch = self._watch(path)
         watch.is_listed, watch.failure = True, ""
         if not self._bookmarks_come:
             self._alive(path)
 
     def heard(self, path: str, data: bytes) -> None:
-        """Something came over a stream."""
+        """Record that something came over a stream."""
         self._alive(path)
         self._bookmarks_come = self._bookmarks_come or _BOOKMARK in data
 
     def ended(self, path: str) -> None:
-        """The other side ended a stream."""
+        """Record that the API server ended a stream."""
         self._alive(path)
 
     def failed(self, path: str, why: str) -> None:
-        """A list or watch was refused or not answered."""
+        """Record that a list or watch was refused or not answered."""
         self._alive(path).failure = why
 
     @property
@@ -128,21 +130,21 @@ class WatchMonitor:
         return max((self._clock() - watch.last_sign for watch in self._watches.values()), default=0.0)
 
     def silent(self) -> list[str]:
-        """Name the watches that have given no sign of life for too long."""
+        """Return one sentence for each watch that has given no sign of life for too long."""
         ages = {path: self._clock() - watch.last_sign for path, watch in self._watches.items()}
         return [
-            f"the watch of {_told(path)} has given no sign of life for {age:.0f} s (limit {WATCH_LIMIT_SECONDS:.0f} s)"
+            f"the watch of {_shown(path)} has given no sign of life for {age:.0f} s (limit {WATCH_LIMIT_SECONDS:.0f} s)"
             for path, age in sorted(ages.items())
             if age > WATCH_LIMIT_SECONDS
         ]
 
     def unlisted(self) -> list[str]:
-        """Name what was not seen yet."""
+        """Return one sentence for each resource that was not listed yet."""
         if self._expected is None:
             return ["the watches have not begun yet"]
         missing = [(path, self._watches[path]) for path in self._expected if not self._watches[path].is_listed]
         return [
-            f"{_told(path)} have not been listed yet" + (f": {watch.failure}" if watch.failure else "")
+            f"{_shown(path)} have not been listed yet" + (f": {watch.failure}" if watch.failure else "")
             for path, watch in missing
         ]
 
@@ -156,25 +158,28 @@ class WatchMonitor:
 
 
 class Liveness:
-    """What the probes and metrics are told about this process."""
+    """What the probes and metrics report about this process."""
 
     def __init__(self, on_beat: Callable[[float], None] | None = None) -> None:
         self.loop = LoopMonitor(on_beat=on_beat)
         self.watches = WatchMonitor(self.loop.running_seconds)
         self.stopping = False
+        self.failure: str | None = None
+        """Why a background task ended, so that this process ends; None while all run."""
 
-    def ailments(self) -> list[str]:
-        """Say why this process should be restarted; empty if it should not."""
+    def failures(self) -> list[str]:
+        """Return why this process should be restarted; empty if it should not."""
         lag = self.loop.lag_seconds
         late = [f"the event loop is {lag:.1f} s late (limit {LAG_LIMIT_SECONDS:.0f} s)"]
-        return [*(late if lag > LAG_LIMIT_SECONDS else []), *self.watches.silent()]
+        ended = [self.failure] if self.failure else []
+        return [*ended, *(late if lag > LAG_LIMIT_SECONDS else []), *self.watches.silent()]
 
-    def obstacles(self) -> list[str]:
-        """Say why this process is not ready; empty if it is."""
+    def not_ready(self) -> list[str]:
+        """Return why this process is not ready; empty if it is."""
         return ["stopping"] if self.stopping else self.watches.unlisted()
 
 
-def _told(path: str) -> str:
+def _shown(path: str) -> str:
     """Return what a path lists, for people: ``imagecopies in namespace team-a``."""
     parts = path.strip("/").split("/")
     return f"{parts[-1]} in namespace {parts[-2]}" if "namespaces" in parts else parts[-1]

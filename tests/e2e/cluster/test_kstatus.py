@@ -162,7 +162,7 @@ class _Helm:
     """Helm with a chart that holds one ImageCopy, named as the release."""
 
     def __init__(self, env: Environment, folder: Path) -> None:
-        self._lab, self._folder = env, folder
+        self._env, self._folder = env, folder
         program = find_binaries(versions.ALL).helm
         assert program is not None
         self._program = program
@@ -178,9 +178,9 @@ class _Helm:
         options = [
             "--wait",
             "--timeout=100s",
-            f"--namespace={self._lab.namespace}",
-            f"--kubeconfig={self._lab.api.plane.kubeconfig}",
-            f"--set=source={self._lab.cloud.source(source)}",
+            f"--namespace={self._env.namespace}",
+            f"--kubeconfig={self._env.api.plane.kubeconfig}",
+            f"--set=source={self._env.cloud.source(source)}",
         ]
         home = {f"HELM_{what}_HOME": str(self._folder / what.lower()) for what in ("CACHE", "CONFIG", "DATA")}
         command = [str(self._program), verb, release, str(self._chart), *options]

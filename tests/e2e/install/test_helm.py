@@ -8,6 +8,7 @@ from e2e.environment import Environment
 from e2e.helm import RELEASE, Helm, values_for
 from e2e.node import Node
 from e2e.parallel import parallel_with_own_operator
+from e2e.pod import Box
 from support.processes import HOST
 from support.waiting import wait_for
 
@@ -28,12 +29,12 @@ def _may(env: Environment, verb: str, resource: str, namespace: str) -> bool:
 
 
 @parallel_with_own_operator
-def test_operator_installed_for_one_namespace_makes_a_copy_and_may_do_nothing_else(env: Environment) -> None:
+def test_operator_installed_for_one_namespace_makes_a_copy_and_may_do_nothing_else(env: Environment, box: Box) -> None:
     env.kubectl("label", "namespace", env.namespace, "pod-security.kubernetes.io/enforce=restricted")
     helm = Helm(env.api.plane, env.namespace, env.shared.folder / env.namespace)
     values = values_for(env)
     with ExitStack() as stack:
-        node = stack.enter_context(Node(env.api, env.namespace, env.shared.folder / env.namespace))
+        node = stack.enter_context(Node(env.api, env.namespace, env.shared.folder / env.namespace, box))
         helm.install(values)
         env.secret(env.cloud.login())
         env.cluster_provider(env.namespace)

@@ -9,6 +9,7 @@ from e2e.environment import Environment
 from e2e.helm import RELEASE, Helm, values_for
 from e2e.node import Node
 from e2e.parallel import parallel_with_own_operator
+from e2e.pod import Box
 from support.waiting import wait_for
 
 _GAP_SECONDS = 30
@@ -16,12 +17,12 @@ _GAP_SECONDS = 30
 
 
 @contextmanager
-def _installed(env: Environment) -> Iterator[tuple[Helm, dict[str, Any]]]:
+def _installed(env: Environment, box: Box) -> Iterator[tuple[Helm, dict[str, Any]]]:
     """Install the chart for the namespace of the test, and connect it to the simulator of the test."""
     values = values_for(env)
     folder = env.shared.folder / env.namespace
     helm = Helm(env.api.plane, env.namespace, folder)
-    with Node(env.api, env.namespace, folder):
+    with Node(env.api, env.namespace, folder, box):
         helm.install(values)
         env.connect()
         yield helm, values
@@ -33,9 +34,9 @@ def _pods(env: Environment) -> set[str]:
 
 
 @parallel_with_own_operator
-def test_upgrade_with_copies_running_doubles_none_and_goes_on_looking(env: Environment) -> None:
+def test_upgrade_with_copies_running_doubles_none_and_goes_on_looking(env: Environment, box: Box) -> None:
     env.cloud.knobs(copy_seconds=25)
-    with _installed(env) as (helm, values):
+    with _installed(env, box) as (helm, values):
         copies = [env.copy(f"golden-{number}") for number in range(3)]
         for copy in copies:
             copy.until(lambda state: state.status.get("jobID"), "a job")
@@ -53,8 +54,8 @@ def test_upgrade_with_copies_running_doubles_none_and_goes_on_looking(env: Envir
 
 
 @parallel_with_own_operator
-def test_installed_anew_it_takes_up_what_runs_and_adopts_what_is_there(env: Environment) -> None:
-    with _installed(env) as (helm, values):
+def test_installed_anew_it_takes_up_what_runs_and_adopts_what_is_there(env: Environment, box: Box) -> None:
+    with _installed(env, box) as (helm, values):
         done = env.copy("done")
         done.until_finished("Succeeded")
         image = done.get().status["imageID"]

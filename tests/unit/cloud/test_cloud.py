@@ -141,11 +141,11 @@ def cloud(lender: Lender) -> Cloud:
 
 async def test_nothing_is_looked_at_where_nothing_is_needed(cloud: Cloud, lender: Lender) -> None:
     lender.trouble = Trouble(Cause.PROVIDER_MISSING, "not there")
-    assert await cloud.look(new(), Need.NOTHING) == NothingObserved()
+    assert await cloud.observe(new(), Need.NOTHING) == NothingObserved()
 
 
 async def test_a_preflight_looks_for_targets_by_name_and_then_at_the_source(cloud: Cloud, client: FakeClient) -> None:
-    seen = await cloud.look(new(spec(target={"name": "Golden 1"})), Need.PREFLIGHT)
+    seen = await cloud.observe(new(spec(target={"name": "Golden 1"})), Need.PREFLIGHT)
     assert isinstance(seen, PreflightObserved)
     assert seen.source is not None
     assert (seen.targets, seen.source.id, seen.source.state) == ((), SOURCE, ImageState.ACTIVE)
@@ -157,14 +157,14 @@ async def test_a_preflight_that_finds_its_target_leaves_the_source_alone(
     cloud: Cloud, client: FakeClient, status: str
 ) -> None:
     client.images, client.source = [an_image(status=status)], ims.NotFound("deleted since")
-    seen = await cloud.look(new(), Need.PREFLIGHT)
+    seen = await cloud.observe(new(), Need.PREFLIGHT)
     assert isinstance(seen, PreflightObserved)
     assert [target.id for target in seen.targets] == [TARGET]
 
 
 async def test_a_preflight_with_a_dead_target_looks_at_the_source(cloud: Cloud, client: FakeClient) -> None:
     client.images = [an_image(status="killed")]
-    seen = await cloud.look(new(), Need.PREFLIGHT)
+    seen = await cloud.observe(new(), Need.PREFLIGHT)
     assert isinstance(seen, PreflightObserved)
     assert seen.source is not None
 
@@ -173,7 +173,7 @@ async def test_an_image_that_a_failed_attempt_left_unfinished_does_not_block_the
     cloud: Cloud, client: FakeClient
 ) -> None:
     client.images = [an_image(status="saving")]
-    seen = await cloud.look(backing_off(), Need.PREFLIGHT)
+    seen = await cloud.observe(backing_off(), Need.PREFLIGHT)
     assert isinstance(decide(backing_off(), seen, at(110)).act, PostCopy)
 
 
@@ -195,20 +195,20 @@ async def test_a_target_is_ours_by_its_marker_and_its_lineage(
     cloud: Cloud, client: FakeClient, fields: dict[str, Any], ours: bool
 ) -> None:
     client.images = [an_image(**fields)]
-    seen = await cloud.look(intended(), Need.TARGETS)
+    seen = await cloud.observe(intended(), Need.TARGETS)
     assert isinstance(seen, TargetsObserved)
     assert bool(seen.targets) is ours
 
 
 async def test_targets_come_oldest_first(cloud: Cloud, client: FakeClient) -> None:
     client.images = [an_image(id="newest"), an_image(id="oldest")]
-    seen = await cloud.look(intended(), Need.TARGETS)
+    seen = await cloud.observe(intended(), Need.TARGETS)
     assert isinstance(seen, TargetsObserved)
     assert [target.id for target in seen.targets] == ["oldest", "newest"]
 
 
 async def test_a_job_is_asked_by_its_id(cloud: Cloud, client: FakeClient) -> None:
-    seen = await cloud.look(copying(), Need.JOB)
+    seen = await cloud.observe(copying(), Need.JOB)
     assert isinstance(seen, JobObserved)
     assert seen.progress == 0.5
     assert client.calls == [("job", JOB)]
@@ -223,13 +223,13 @@ async def test_a_job_that_does_not_tell_is_looked_up_by_its_image(
     cloud: Cloud, client: FakeClient, job: ims.Job | ims.ImsError
 ) -> None:
     client.job, client.images = job, [an_image()]
-    seen = await cloud.look(copying(), Need.JOB)
+    seen = await cloud.observe(copying(), Need.JOB)
     assert isinstance(seen, TargetsObserved)
     assert [target.id for target in seen.targets] == [TARGET]
 
 
 async def test_a_target_that_is_not_listed_is_absent(cloud: Cloud, client: FakeClient) -> None:
-    seen = await cloud.look(done(), Need.TARGET)
+    seen = await cloud.observe(done(), Need.TARGET)
     assert isinstance(seen, TargetObserved)
     assert (seen.target.id, seen.target.state) == (TARGET, ImageState.ABSENT)
     assert client.calls == [("images", {"image_id": TARGET})]
@@ -238,16 +238,16 @@ async def test_a_target_that_is_not_listed_is_absent(cloud: Cloud, client: FakeC
 @pytest.mark.parametrize("need", [Need.PREFLIGHT, Need.JOB, Need.TARGET, Need.TARGETS])
 async def test_a_provider_that_can_not_be_used_is_seen(cloud: Cloud, lender: Lender, need: Need) -> None:
     lender.trouble = Trouble(Cause.PROVIDER_MISSING, "not there")
-    assert await cloud.look(copying(), need) is lender.trouble
+    assert await cloud.observe(copying(), need) is lender.trouble
 
 
 async def test_only_a_preflight_can_miss_the_source(cloud: Cloud, client: FakeClient) -> None:
     client.source = ims.NotFound("no such image", code="IMG.0027")
-    seen = await cloud.look(new(), Need.PREFLIGHT)
+    seen = await cloud.observe(new(), Need.PREFLIGHT)
     assert isinstance(seen, Trouble)
     assert (seen.cause, seen.words) == (Cause.SOURCE_MISSING, "IMG.0027: no such image")
     client.job = ims.NotFound("no such thing")
-    seen = await cloud.look(copying(), Need.JOB)
+    seen = await cloud.observe(copying(), Need.JOB)
     assert isinstance(seen, Trouble)
     assert seen.cause is Cause.TRANSIENT
 
@@ -337,7 +337,7 @@ async def test_a_quota_that_is_used_up_is_told_in_numbers(
 
 async def test_an_image_that_is_named_for_adoption_is_looked_at_by_its_id(cloud: Cloud, client: FakeClient) -> None:
     client.images = [an_image(description="made by hand")]
-    seen = await cloud.look(new(spec(target={"adoptImageID": TARGET})), Need.TARGET)
+    seen = await cloud.observe(new(spec(target={"adoptImageID": TARGET})), Need.TARGET)
     assert isinstance(seen, TargetObserved)
     assert (seen.target.id, seen.target.marker) == (TARGET, None)
     assert client.calls == [("images", {"image_id": TARGET})]

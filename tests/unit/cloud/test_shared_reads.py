@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from imagecopy import ims
-from imagecopy.cloud.shared_reads import Batches, SharedReads, calling
+from imagecopy.cloud.shared_reads import Batches, SharedReads
 from imagecopy.providers.limiter import CallLimiter
 from unit.cloud.test_cloud import FakeClient, an_image
 
@@ -173,8 +173,8 @@ async def test_a_list_of_many_pages_is_not_taken_for_few_names(client: FakeClien
 
 
 async def test_each_page_of_a_long_list_takes_its_turn(client: FakeClient, looptime: float) -> None:
-    gate = CallLimiter(asyncio.get_running_loop().time, 10.0)
-    reads = SharedReads(client, gate)
+    limiter = CallLimiter(asyncio.get_running_loop().time, 10.0)
+    reads = SharedReads(client, limiter)
     await reads.all()
     ((_, query),) = client.calls
     assert isinstance(query, dict)
@@ -182,13 +182,3 @@ async def test_each_page_of_a_long_list_takes_its_turn(client: FakeClient, loopt
     for _ in range(5):
         await query["turn"]()
     assert asyncio.get_running_loop().time() - began == pytest.approx(0.5, abs=0.01)
-
-
-async def test_a_call_tells_the_gate_how_it_went(looptime: float) -> None:
-    gate = CallLimiter(asyncio.get_running_loop().time, 10.0)
-    for _ in range(5):
-        with pytest.raises(ims.Unreachable):
-            async with calling(gate):
-                raise ims.Unreachable("down")
-    with pytest.raises(Exception, match="down"):
-        gate.check(copying=False)

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from imagecopy.api.imagecopy import ImageCopyStatus
 from imagecopy.cloud.cloud import Cloud, CloudObservation, ImageList, Project
-from imagecopy.copies.cleanup import farewell
-from imagecopy.copies.reconciler import Reconciler
+from imagecopy.copies.controller import Controller
 from imagecopy.copies.record import Record
+from imagecopy.copies.views import Clocks, Identity
 from imagecopy.flow.deletion import DeletionRequested
 from imagecopy.flow.marker import Marker
 from imagecopy.flow.observation import (
@@ -22,9 +23,9 @@ from imagecopy.flow.observation import (
     TagsSet,
     Trouble,
 )
-from imagecopy.flow.pacing import Bounds
 from imagecopy.flow.steps import PostCopy, SetTags
 from imagecopy.flow.view import Need, View
+from imagecopy.kube import events
 from imagecopy.kube.client import KubeClient, Secret
 from imagecopy.kube.errors import Conflict, KubeError, Missing
 from imagecopy.kube.objects import Snapshot, merge_patch
@@ -159,7 +160,7 @@ class FakeKube(KubeClient):
 
 
 class FakeCloud(Cloud):
-    """Answers looks with ``sees`` (the last one for ever) and POSTs with a job."""
+    """Answers observations with ``sees`` (the last one for ever) and POSTs with a job."""
 
     def __init__(self, log: list[str]) -> None:
         self.log = log
@@ -180,8 +181,8 @@ class FakeCloud(Cloud):
     async def project(self, view: View, *, copying: bool = False) -> Project | Trouble:
         return self.at_project
 
-    async def look(self, view: View, need: Need, *, may_postpone: bool = False) -> CloudObservation:
-        self.log.append(f"look {need.name}")
+    async def observe(self, view: View, need: Need, *, may_postpone: bool = False) -> CloudObservation:
+        self.log.append(f"observe {need.name}")
         self.may_postpone.append(may_postpone)
         if need is Need.NOTHING:
             return NothingObserved()
@@ -214,40 +215,71 @@ class FakeCloud(Cloud):
         return view.namespace not in self.not_allowed
 
 
+class Operator(Controller):
+    """One operator process between a fake API server and a fake cloud."""
+
+    def __init__(
+        self, kube: KubeClient, cloud: Cloud, clock: Clock, writer: str = "pod/1", *, installation: str = "test"
+    ) -> None:
+        clocks = Clocks(clock, clock.monotonic)
+        super().__init__(kube, cloud, Identity(installation, writer), clocks, partial(events.post, kube))
+
+    async def reconcile(self, snapshot: Snapshot) -> float | None:
+        """Reconcile the object of which the watch has this version, without its timer."""
+        return await self.reconciler.reconcile(self.registry.record(snapshot))
+
+    async def clean(self, snapshot: Snapshot) -> float | None:
+        """Run one step of the cleanup of this object."""
+        return await self.cleanup.clean_up(self.registry.record(snapshot))
+
+
 @dataclass
 class Stage:
-    """A reconciler between a fake API server and a fake cloud; ``log`` is what happened, in order."""
+    """An operator between a fake API server and a fake cloud; ``log`` is what happened, in order."""
 
     log: list[str] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
-    memory: Record = field(default_factory=Record)
 
     def __post_init__(self) -> None:
         self.kube = FakeKube(self.log)
         self.cloud = FakeCloud(self.log)
-        self.reconciler = self.process("pod/1")
+        self.operator = self.process("pod/1")
 
-    def process(self, writer: str) -> Reconciler:
-        return Reconciler(
-            self.kube, self.cloud, installation="test", writer=writer, bounds=Bounds(),
-            clock=self.clock, monotonic=self.clock.monotonic,
-        )  # fmt: skip
+    def process(self, writer: str) -> Operator:
+        """Start one more operator."""
+        return Operator(self.kube, self.cloud, self.clock, writer)
 
-    async def tick(self, seconds: float = 0, *seen: CloudObservation) -> float | None:
-        """Run a tick so many seconds later, in which the cloud shows ``seen``."""
+    def restart(self) -> None:
+        """Start an operator that remembers nothing, in the place of the one before."""
+        self.operator = self.process("pod/1")
+
+    @property
+    def record(self) -> Record:
+        """What the operator holds of the object."""
+        return self.operator.registry.record(self._watched)
+
+    @property
+    def holds_slot(self) -> bool:
+        """Whether the object holds a slot of a known project."""
+        return self.record.slot.is_held
+
+    @property
+    def _watched(self) -> Snapshot:
+        return self.kube.snapshot if self.kube.object else Snapshot.parse(body())
+
+    async def reconcile(self, seconds: float = 0, *observed: CloudObservation) -> float | None:
+        """Reconcile the object so many seconds later, while the cloud shows ``observed``."""
         self.clock.seconds += seconds
-        if seen:
-            self.cloud.sees = list(seen)
-        watched = self.kube.snapshot if self.kube.object else Snapshot.parse(body())
-        return await self.reconciler.tick(watched, self.memory)
+        if observed:
+            self.cloud.sees = list(observed)
+        return await self.operator.reconcile(self._watched)
 
-    async def leave(self, seconds: float = 0, *seen: CloudObservation) -> float | None:
-        """Run a step of the object's deletion so many seconds later."""
+    async def clean_up(self, seconds: float = 0, *observed: CloudObservation) -> float | None:
+        """Run a step of the object's cleanup so many seconds later."""
         self.clock.seconds += seconds
-        if seen:
-            self.cloud.sees = list(seen)
-        watched = self.kube.snapshot if self.kube.object else Snapshot.parse(body())
-        return await farewell(self.reconciler, watched, self.memory)
+        if observed:
+            self.cloud.sees = list(observed)
+        return await self.operator.clean(self._watched)
 
     def edit(self, **fields: Any) -> None:
         """Somebody edits the spec."""

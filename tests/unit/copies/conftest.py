@@ -13,10 +13,10 @@ def stage() -> Stage:
 
 
 @pytest.fixture
-def sweeper(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Inventory:
+def inventory(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Inventory:
     async def image_copies(namespace: str | None) -> AsyncIterator[Snapshot]:
         yield stage.kube.snapshot
 
     monkeypatch.setattr(stage.kube, "image_copies", image_copies)
     monkeypatch.setattr("imagecopy.copies.inventory._BETWEEN_PROVIDERS_SECONDS", 0)
-    return Inventory(stage.kube, stage.reconciler, (), 900)
+    return stage.operator.inventory

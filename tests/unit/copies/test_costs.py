@@ -18,17 +18,13 @@ import structlog
 from imagecopy import ims
 from imagecopy.api.imagecopy import ImageCopyStatus, Phase, ProviderRef
 from imagecopy.cloud.cloud import Cloud
-from imagecopy.copies.poller import run_poller
-from imagecopy.copies.reconciler import Reconciler
-from imagecopy.copies.record import Record
-from imagecopy.copies.timers import Timers
-from imagecopy.flow.pacing import Bounds
+from imagecopy.copies.controller import Controller, Options
+from imagecopy.copies.views import Clocks, Identity
 from imagecopy.flow.steps import Event
 from imagecopy.kube.client import KubeClient
 from imagecopy.kube.objects import Snapshot
 from imagecopy.providers.limiter import CallLimiter
 from imagecopy.providers.registry import Access
-from imagecopy.watch.handlers import make_scheduler
 from unit.copies.builders import FakeKube, body
 from unit.flow.builders import PROJECT, T0
 
@@ -37,7 +33,7 @@ CALLS_PER_SECOND = 10.0
 
 
 @dataclass
-class BuiltClient:
+class CopyInCloud:
     """A copy in the cloud."""
 
     image: ims.Image
@@ -52,7 +48,7 @@ class TimedClient(ims.ImsClient):
         self.calls: Counter[str] = Counter()
         self.busiest: Counter[int] = Counter()
         self._seconds = seconds
-        self._made: dict[str, BuiltClient] = {}
+        self._made: dict[str, CopyInCloud] = {}
 
     async def project_id(self) -> str:
         return PROJECT
@@ -73,7 +69,7 @@ class TimedClient(ims.ImsClient):
             tags={},
             created_at=T0 + timedelta(seconds=now),
         )
-        self._made[f"job-{number}"] = BuiltClient(image, now, self._seconds)
+        self._made[f"job-{number}"] = CopyInCloud(image, now, self._seconds)
         return ims.CopyAccepted(f"job-{number}", "r-1")
 
     async def get_job(self, job_id: str) -> ims.Job:
@@ -157,27 +153,21 @@ async def _copy(count: int, seconds: float, *, apart: float = 0.0) -> Costs:
     async def quiet(known: Snapshot, event: Event) -> None:
         """Events are no matter here."""
 
-    reconciler = Reconciler(
-        kube, Cloud(OneProvider(client)), installation="test", writer="pod/1", bounds=Bounds(),
-        calls_per_second=CALLS_PER_SECOND, clock=lambda: (T0 + timedelta(seconds=loop.time())).astimezone(UTC),
-        monotonic=loop.time, tell=quiet,
+    copies = Controller(
+        kube, Cloud(OneProvider(client)), Identity("test", "pod/1"),
+        Clocks(lambda: (T0 + timedelta(seconds=loop.time())).astimezone(UTC), loop.time), quiet,
+        options=Options(calls_per_second=CALLS_PER_SECOND),
     )  # fmt: skip
-    scheduler: Timers = make_scheduler(reconciler)
-    lookout = run_poller(
-        reconciler.lookout, view=reconciler.view, images=reconciler.cloud.active_images_since, prompt=scheduler.prompt,
-        clock=loop.time,
-    )  # fmt: skip
-    running = [asyncio.create_task(scheduler.run()), asyncio.create_task(lookout)]
+    running = [asyncio.create_task(work) for work in copies.background_tasks().values()]
     with structlog.testing.capture_logs() as lines:
-        for name, each in kube.objects.items():
-            memory = Record()
-            memory.stored = each.snapshot
-            scheduler.add(f"uid-{name}", memory)
+        for each in kube.objects.values():
+            copies.registry.seen(each.snapshot)
             await asyncio.sleep(apart)
-        while len(scheduler):  # noqa: ASYNC110
+        while len(copies.registry):  # noqa: ASYNC110
             await asyncio.sleep(1)
-    scheduler.stop()
-    running[1].cancel()
+    await copies.stop(0)
+    for task in running:
+        task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
     assert len(kube.ended) == count
     assert client.calls["copy"] == count
@@ -224,6 +214,6 @@ async def test_many_keep_to_the_budget_and_end_soon(looptime: float) -> None:
     assert late[-1] <= 6
 
 
-def _ends(costs: Costs) -> list[tuple[float, BuiltClient]]:
+def _ends(costs: Costs) -> list[tuple[float, CopyInCloud]]:
     made = {each.image.name: each for each in costs.client._made.values()}
     return [(ended, made[name]) for name, ended in costs.kube.ended.items()]

@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 
 from imagecopy.copies.durations import Durations
-from imagecopy.copies.record import Record
 from imagecopy.flow.observation import JobObserved, JobState
 from unit.copies.builders import Stage, body
 from unit.flow.builders import T0, TARGET, preflight
@@ -46,13 +45,14 @@ def test_only_so_many_kinds_are_remembered_and_those_in_use_longest() -> None:
 async def test_the_third_copy_of_a_source_is_looked_at_when_it_should_be_done(stage: Stage) -> None:
     ended = JobObserved(JobState.SUCCEEDED, 1.0, TARGET, ended_at=T0 + timedelta(seconds=100), seconds=100.0)
     for _ in range(2):
-        await stage.tick(0, preflight())
-        await stage.tick(100, ended)
-        stage.kube.object, stage.memory = body(), Record()
-    await stage.tick(0, preflight())
-    assert await stage.tick(5, JobObserved(JobState.RUNNING, 0.05)) == pytest.approx(95.5)
+        await stage.reconcile(0, preflight())
+        await stage.reconcile(100, ended)
+        stage.operator.registry.gone(stage.record.uid)
+        stage.kube.object = body()
+    await stage.reconcile(0, preflight())
+    assert await stage.reconcile(5, JobObserved(JobState.RUNNING, 0.05)) == pytest.approx(95.5)
 
 
 async def test_a_failed_copy_teaches_nothing(stage: Stage) -> None:
-    await stage.tick()
-    assert stage.reconciler.view(stage.kube.snapshot, stage.memory).expected_seconds is None
+    await stage.reconcile()
+    assert stage.operator.reconciler._views.of(stage.kube.snapshot, stage.record).expected_seconds is None

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from imagecopy.api.imagecopy import AttemptOutcome
-from imagecopy.cloud.cloud import Cloud
+from imagecopy.cloud.access import CloudAccess
+from imagecopy.cloud.act import Actions
 from imagecopy.flow.observation import PostOutcome
 from imagecopy.flow.steps import PostCopy
 from imagecopy.flow.view import View
@@ -20,15 +21,19 @@ class _NotToBeCalled:
         raise AssertionError(f"{name} is asked for")
 
 
-class _Through(Cloud):
+class _Access(CloudAccess):
     """Stops where the client would be used."""
 
     def __init__(self) -> None:
-        self.asked: list[bool] = []
+        pass
 
     @asynccontextmanager
-    async def _through(self, view: View, *, copying: bool = False, **_: object) -> Any:
+    async def client(self, view: View, *, copying: bool = False, longest_turn: float | None = None) -> Any:
         yield _NotToBeCalled(), "project-1"
+
+
+class _RealActions(Actions):
+    _access = _Access()
 
 
 def _watch(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
@@ -38,7 +43,7 @@ def _watch(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
     async def post(view: View, order: PostCopy, *, is_stale: Callable[[], bool]) -> PostOutcome:
         asked.append(is_stale())
-        return await (_Through().post(view, order, is_stale=is_stale) if asked[-1] else fake(view, order))
+        return await (_RealActions().post(view, order, is_stale=is_stale) if asked[-1] else fake(view, order))
 
     monkeypatch.setattr(stage.cloud, "post", post)
     return asked
@@ -57,7 +62,7 @@ async def test_an_attempt_is_not_sent_long_after_it_was_decided_on(
         stage.clock.set_by += set_by
 
     stage.kube.faults = [stand_still]
-    await stage.tick(0, preflight())
+    await stage.reconcile(0, preflight())
     assert asked == [True]
     assert not stage.cloud.posts
     assert [ended.outcome for ended in stage.kube.status.attempts] == [AttemptOutcome.REJECTED]
@@ -65,6 +70,6 @@ async def test_an_attempt_is_not_sent_long_after_it_was_decided_on(
 
 async def test_an_attempt_is_sent_soon_after_it_was_decided_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = _watch(stage, monkeypatch)
-    await stage.tick(0, preflight())
+    await stage.reconcile(0, preflight())
     assert asked == [False]
     assert len(stage.cloud.posts) == 1

@@ -1,7 +1,5 @@
 """A copy stays with its project: what is called in the cloud while the provider leads to another one."""
 
-import time
-
 import pytest
 
 from imagecopy.cloud.cloud import Cloud, ImageList, Project
@@ -10,7 +8,6 @@ from imagecopy.flow.deletion import DeletionRequested
 from imagecopy.flow.observation import Cause, PostRejected, PreflightObserved, TagsRefused, TargetsObserved, Trouble
 from imagecopy.flow.steps import PostCopy, SetTags
 from imagecopy.flow.view import Need, View
-from imagecopy.providers.limiter import CallLimiter
 from unit.cloud.test_cloud import FakeClient, Lender
 from unit.copies.builders import Stage
 from unit.flow.builders import ELSEWHERE, PROJECT, TAGS, TARGET, attempt_of, new, source, succeeded_job
@@ -37,7 +34,7 @@ def cloud(client: FakeClient) -> Cloud:
 async def test_nothing_is_looked_for_in_another_project(
     cloud: Cloud, client: FakeClient, view: View, need: Need
 ) -> None:
-    seen = await cloud.look(view, need)
+    seen = await cloud.observe(view, need)
     assert isinstance(seen, Trouble)
     assert seen.cause is Cause.OTHER_PROJECT
     assert client.calls == []
@@ -76,9 +73,9 @@ async def test_a_new_copy_is_made_where_the_provider_leads(cloud: Cloud) -> None
 async def test_a_look_says_in_which_project_it_was_made(cloud: Cloud, client: FakeClient) -> None:
     client.project = PROJECT
     client.images = []
-    assert await cloud.look(UNKNOWN, Need.TARGETS) == TargetsObserved((), PROJECT)
-    assert getattr(await cloud.look(COPYING, Need.JOB), "project", None) == PROJECT
-    assert getattr(await cloud.look(new(), Need.PREFLIGHT), "project", None) == PROJECT
+    assert await cloud.observe(UNKNOWN, Need.TARGETS) == TargetsObserved((), PROJECT)
+    assert getattr(await cloud.observe(COPYING, Need.JOB), "project", None) == PROJECT
+    assert getattr(await cloud.observe(new(), Need.PREFLIGHT), "project", None) == PROJECT
     assert await cloud.delete_image(DONE, TARGET) == DeletionRequested(TARGET)
 
 
@@ -87,40 +84,32 @@ async def test_a_list_for_a_sweep_says_whose_images_these_are(cloud: Cloud, clie
     assert await cloud.images(DONE) == ImageList(ELSEWHERE, ())
 
 
-async def test_a_call_that_was_not_made_leaves_the_gate_to_the_next(cloud: Cloud, client: FakeClient) -> None:
-    gate = CallLimiter(time.monotonic, 1000.0)
-    gate._failures = 5
-    gate.enter(copying=False)
-    gate.released()
-    gate.enter(copying=False)
-
-
-async def test_a_sweep_leaves_copies_of_another_project_alone(stage: Stage, sweeper: Inventory) -> None:
-    await stage.tick()
-    await stage.tick(600, succeeded_job())
+async def test_a_sweep_leaves_copies_of_another_project_alone(stage: Stage, inventory: Inventory) -> None:
+    await stage.reconcile()
+    await stage.reconcile(600, succeeded_job())
     assert stage.kube.object is not None
     stage.kube.change(status={**stage.kube.object["status"], "projectID": "another"})
     stage.log.clear()
     stage.cloud.lists = ()
     for _ in range(3):
-        await sweeper.sweep()
+        await inventory.take()
     assert stage.log == ["list"] * 3
 
 
-async def test_a_sweep_leaves_out_namespaces_that_may_not_use_the_provider(stage: Stage, sweeper: Inventory) -> None:
-    await stage.tick()
-    await stage.tick(600, succeeded_job())
+async def test_a_sweep_leaves_out_namespaces_that_may_not_use_the_provider(stage: Stage, inventory: Inventory) -> None:
+    await stage.reconcile()
+    await stage.reconcile(600, succeeded_job())
     stage.log.clear()
     stage.cloud.not_allowed = {"team-a"}
-    await sweeper.sweep()
+    await inventory.take()
     assert stage.log == []
 
 
 async def test_the_slot_of_a_copy_is_that_of_its_own_project(stage: Stage) -> None:
-    await stage.tick(0, PreflightObserved((), source(), "project-1"))
+    await stage.reconcile(0, PreflightObserved((), source(), "project-1"))
     stage.cloud.at_project = Trouble(Cause.OTHER_PROJECT, "elsewhere")
     another = stage.process("pod/2")
-    stage.reconciler = another
-    await stage.tick(5, Trouble(Cause.OTHER_PROJECT, "elsewhere"))
+    stage.operator = another
+    await stage.reconcile(5, Trouble(Cause.OTHER_PROJECT, "elsewhere"))
     assert another.slots.used("project-1") == 1
     assert another.slots.used("project-2") == 0

@@ -9,7 +9,6 @@ import yaml
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from imagecopy import metrics
-from imagecopy.copies.phase_counts import PhaseCounts
 from imagecopy.copies.queue import Slots
 from imagecopy.watch.liveness import Liveness
 from rendering import chart
@@ -22,7 +21,7 @@ _ALERTS: Final[list[dict[str, Any]]] = yaml.safe_load((CHART / "files/alerts.yam
 def _known() -> set[str]:
     """Return the names under which the operator's metrics are stored."""
     registry = CollectorRegistry()
-    registry.register(metrics.State(vitals=Liveness(), census=PhaseCounts(), slots=Slots()))
+    registry.register(metrics.State(liveness=Liveness(), phases=dict, slots=Slots()))
     suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
     return {
         family.name + suffix

@@ -219,11 +219,28 @@ def test_the_refusal_names_host_and_setting() -> None:
         Allowlist.parse("*.example.com").check("https://evil.org:8443/x")
 
 
-def test_plain_http_is_refused_in_words_of_its_own() -> None:
+@pytest.mark.parametrize("url", ["http://ims.eu-de.otc.t-systems.com", "http://ims.eu-de.otc.t-systems.com:80"])
+def test_plain_http_to_a_known_cloud_is_answered_with_https(url: str) -> None:
+    with pytest.raises(EndpointNotAllowed) as caught:
+        Allowlist.default().endpoint(url)
+    assert str(caught.value) == (
+        "plain http to ims.eu-de.otc.t-systems.com is not allowed: write https:// in spec.endpoints"
+    )
+
+
+@pytest.mark.parametrize("port", ["8080", "80"])
+def test_plain_http_to_a_port_that_is_allowed_is_answered_with_both_ways_out(port: str) -> None:
     with pytest.raises(
-        EndpointNotAllowed, match=r"plain http to ims\.example\.com:8080.*write https://.*without a wildcard"
+        EndpointNotAllowed,
+        match=rf"^plain http to ims\.example\.com(:8080)? is not allowed: "
+        rf"write https://ims\.example\.com:{port} in spec\.endpoints, or .*without a wildcard",
     ):
-        Allowlist.parse("*.example.com:8080").check("http://ims.example.com:8080")
+        Allowlist.parse(f"*.example.com:{port}").check(f"http://ims.example.com:{port}")
+
+
+def test_a_host_that_https_would_not_reach_either_is_not_answered_with_https() -> None:
+    with pytest.raises(EndpointNotAllowed, match=r"^the host ims\.example\.com is not allowed"):
+        Allowlist.parse("ims.example.com:8443, *.example.org").check("http://ims.example.com")
 
 
 def test_a_login_in_the_url_is_not_repeated() -> None:

@@ -1,9 +1,7 @@
 """The metrics: their names are API, and docs/operations.md has all of them."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -11,25 +9,35 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from imagecopy import metrics
 from imagecopy.api.conditions import Reason
 from imagecopy.copies.completion import Completion
-from imagecopy.copies.phase_counts import PhaseCounts
-from imagecopy.copies.queue import UNKNOWN_PROJECT, Slots
+from imagecopy.copies.queue import UNKNOWN_PROJECT, Claim
+from imagecopy.copies.record import Record
+from imagecopy.kube.objects import Snapshot
 from imagecopy.watch.liveness import Liveness
+from unit.copies.builders import Stage, body
 
 PAGE = Path(__file__).parents[3] / "docs" / "operations.md"
-PLACE = ("2026-01-01T00:00:00Z", "a/b")
+PLACE = ("2026-01-01T00:00:00Z", "a/b", "uid")
 
 
-def copy(uid: str, phase: str | None) -> Mapping[str, Any]:
-    return {"metadata": {"uid": uid}, "status": {"phase": phase} if phase else {}}
+def copy(uid: str, phase: str | None) -> Snapshot:
+    """An ImageCopy that is finished, of this phase."""
+    ended = {"type": "Ready", "status": "True", "reason": "Succeeded", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    status = {"observedGeneration": 1, "phase": phase, "conditions": [ended]} if phase else {}
+    return Snapshot.parse(body(metadata={**body()["metadata"], "uid": uid}, status=status))
 
 
 class Process:
     """What a State reads, with a registry of its own."""
 
     def __init__(self) -> None:
-        self.vitals, self.census, self.slots = Liveness(), PhaseCounts(), Slots()
+        self.liveness = Liveness()
+        self.copies = Stage().operator
+        self.slots = self.copies.slots
         self.registry = CollectorRegistry()
-        self.registry.register(metrics.State(vitals=self.vitals, census=self.census, slots=self.slots))
+        self.registry.register(self.state())
+
+    def state(self) -> metrics.State:
+        return metrics.State(liveness=self.liveness, phases=self.copies.registry.phases, slots=self.slots)
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(f"imagecopy_{name}", labels)
@@ -54,7 +62,7 @@ def test_the_page_has_every_metric_and_no_other(process: Process) -> None:
 
 
 def test_the_page_names_the_labels(process: Process) -> None:
-    process.slots.take("u", "p", 5, PLACE)
+    process.slots.take(Claim(), Record.of(copy("1", None)), "p", 5, PLACE)
     metrics.provider_checked("ImageProvider", "ns", "cloud", ready=True)
     metrics.count_kubernetes_call("get", "200")
     metrics.count_end(Completion(Reason.SUCCEEDED, 600, None))
@@ -68,35 +76,24 @@ def test_the_page_names_the_labels(process: Process) -> None:
                 assert set(sample.labels) - {"le"} == told, name
 
 
-def test_copies_are_counted_by_phase(process: Process) -> None:
-    process.census.note(copy("1", "Copying"))
-    process.census.note(copy("2", None))
-    process.census.note(copy("3", "Copying"))
-    process.census.note(copy("3", "Succeeded"))
-    process.census.note(copy("4", "a later version's"))
-    process.census.note(copy("5", "Failed"))
-    process.census.forget("5")
-    process.census.forget("nobody")
-    assert process.value("copies", phase="Copying") == 1
-    assert process.value("copies", phase="Succeeded") == 1
-    assert process.value("copies", phase="Pending") == 2
-    assert process.value("copies", phase="Failed") == 0
-
-
-def test_copies_that_vanished_unseen_are_forgotten_by_a_list_but_not_those_that_came_since(process: Process) -> None:
-    for uid in ("here", "gone"):
-        process.census.note(copy(uid, "Succeeded"))
-    known = process.census.uids()
-    process.census.note(copy("new", "Succeeded"))
-    process.census.retain(known, ["here"])
-    assert process.census.uids() == {"here", "new"}
+async def test_copies_are_counted_by_phase(process: Process) -> None:
+    registry = process.copies.registry
+    for uid, phase in (("1", None), ("2", "Succeeded"), ("3", "Succeeded"), ("4", "Failed"), ("5", "Failed")):
+        registry.seen(copy(uid, phase))
+        registry.seen(copy(uid, phase))
+    registry.gone("5")
+    registry.gone("nobody")
+    assert process.value("copies", phase="Pending") == 1
     assert process.value("copies", phase="Succeeded") == 2
+    assert process.value("copies", phase="Failed") == 1
+    assert process.value("copies", phase="Copying") == 0
 
 
-def test_slots_are_told_by_project(process: Process) -> None:
-    for uid in "abc":
-        process.slots.take(uid, "p1", 2, PLACE)
-    process.slots.hold("d", "p2")
+async def test_slots_are_counted_by_project(process: Process) -> None:
+    record = Record.of(copy("1", None))
+    for _ in range(3):
+        process.slots.take(Claim(), record, "p1", 2, PLACE)
+    process.slots.hold(Claim(), "p2")
     assert process.value("slots_used", project="p1") == 2
     assert process.value("slots_limit", project="p1") == 2
     assert process.value("slots_waiting", project="p1") == 1
@@ -104,9 +101,9 @@ def test_slots_are_told_by_project(process: Process) -> None:
     assert process.value("slots_limit", project="p2") is None
 
 
-def test_slots_of_an_unknown_project_count_for_all_and_are_no_project(process: Process) -> None:
-    process.slots.hold("a", UNKNOWN_PROJECT)
-    process.slots.take("b", "p1", 2, PLACE)
+async def test_slots_of_an_unknown_project_count_for_all_and_are_no_project(process: Process) -> None:
+    process.slots.hold(Claim(), UNKNOWN_PROJECT)
+    process.slots.take(Claim(), Record.of(copy("1", None)), "p1", 2, PLACE)
     assert process.value("slots_used", project="p1") == 2
     assert process.value("slots_used", project="") is None
 
@@ -124,7 +121,7 @@ def test_a_provider_that_is_gone_has_no_series() -> None:
 
 def test_a_state_is_told_no_longer_than_it_lasts(process: Process) -> None:
     registry = CollectorRegistry()
-    state = metrics.State(vitals=process.vitals, census=process.census, slots=process.slots)
+    state = process.state()
     for _ in range(2):
         with metrics.telling(state, registry):
             assert registry.get_sample_value("imagecopy_watch_age_seconds") == 0

@@ -1,4 +1,4 @@
-"""One check of a provider: what is called, through which gate, and what is found."""
+"""One check of a provider: what is called, through which limiter, and what is found."""
 
 import time
 from collections.abc import AsyncIterator
@@ -39,40 +39,40 @@ class _Client(ims.ImsClient):
         return self.quota
 
 
-class _Lender:
+class _Registry:
     def __init__(self) -> None:
         self.client = _Client()
-        self.gate = CallLimiter(time.monotonic, 1000.0)
+        self.limiter = CallLimiter(time.monotonic, 1000.0)
         self.trouble: Trouble | None = None
 
     @asynccontextmanager
     async def inspect(self, key: ProviderKey) -> AsyncIterator[Inspection]:
         if self.trouble:
             raise Unusable(self.trouble)
-        yield Inspection(self.client, self.gate, 5, VERSION, "s/7", ("odd",))
+        yield Inspection(self.client, self.limiter, 5, VERSION, "s/7", ("a warning",))
 
 
 @pytest.fixture
-def lender() -> _Lender:
-    return _Lender()
+def registry() -> _Registry:
+    return _Registry()
 
 
 @pytest.fixture
-def checkup(lender: _Lender) -> ProviderChecks:
-    return ProviderChecks(lender)  # type: ignore[arg-type]
+def checks(registry: _Registry) -> ProviderChecks:
+    return ProviderChecks(registry)  # type: ignore[arg-type]
 
 
-async def test_a_check_is_a_login_and_one_call(checkup: ProviderChecks, lender: _Lender) -> None:
+async def test_a_check_is_a_login_and_one_call(checks: ProviderChecks, registry: _Registry) -> None:
     found = LoginWorks("p-1", "eu-de", ImagesUsed(used=3, quota=50))
-    assert await checkup.check(KEY) == CheckResult(found, VERSION, "s/7", ("odd",))
-    assert lender.client.calls == ["login", "quota"]
+    assert await checks.check(KEY) == CheckResult(found, VERSION, "s/7", ("a warning",))
+    assert registry.client.calls == ["login", "quota"]
 
 
-async def test_where_nothing_changed_the_cloud_is_not_called(checkup: ProviderChecks, lender: _Lender) -> None:
-    assert await checkup.check(KEY, unless=VERSION) == CheckResult(None, VERSION, "s/7", ("odd",))
-    assert lender.client.calls == []
-    await checkup.check(KEY, unless=("u", 1, "s", "6"))
-    assert lender.client.calls == ["login", "quota"]
+async def test_without_a_change_the_cloud_is_not_called(checks: ProviderChecks, registry: _Registry) -> None:
+    assert await checks.check(KEY, unless=VERSION) == CheckResult(None, VERSION, "s/7", ("a warning",))
+    assert registry.client.calls == []
+    await checks.check(KEY, unless=("u", 1, "s", "6"))
+    assert registry.client.calls == ["login", "quota"]
 
 
 @pytest.mark.parametrize(
@@ -85,14 +85,14 @@ async def test_where_nothing_changed_the_cloud_is_not_called(checkup: ProviderCh
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_a_quota_that_can_not_be_told_is_no_trouble(
-    checkup: ProviderChecks, lender: _Lender, error: ims.ImsError
+async def test_a_provider_works_without_a_quota_that_can_be_read(
+    checks: ProviderChecks, registry: _Registry, error: ims.ImsError
 ) -> None:
-    lender.client.quota = error
-    found = (await checkup.check(KEY)).finding
+    registry.client.quota = error
+    found = (await checks.check(KEY)).finding
     assert isinstance(found, LoginWorks)
     assert found.images is None
-    assert found.note == f"the quota of images can't be told: {error}"
+    assert found.note == f"the quota of images can't be read: {error}"
 
 
 @pytest.mark.parametrize(
@@ -106,38 +106,36 @@ async def test_a_quota_that_can_not_be_told_is_no_trouble(
     ],
     ids=lambda value: getattr(value, "name", type(value).__name__),
 )
-async def test_a_login_that_does_not_work_is_found(
-    checkup: ProviderChecks, lender: _Lender, error: ims.ImsError, cause: Cause
+async def test_a_login_that_does_not_work_is_the_finding(
+    checks: ProviderChecks, registry: _Registry, error: ims.ImsError, cause: Cause
 ) -> None:
-    lender.client.login = error
-    checked = await checkup.check(KEY)
+    registry.client.login = error
+    checked = await checks.check(KEY)
     assert checked.finding == Trouble(cause, error.message, retry_after=error.retry_after)
     assert checked.version == VERSION
 
 
-async def test_the_image_service_has_to_answer_too(checkup: ProviderChecks, lender: _Lender) -> None:
-    lender.client.quota = ims.OutcomeUnknown("broken", http_status=503)
-    assert (await checkup.check(KEY)).finding == Trouble(Cause.TRANSIENT, "broken")
+async def test_the_image_service_has_to_answer_as_well(checks: ProviderChecks, registry: _Registry) -> None:
+    registry.client.quota = ims.OutcomeUnknown("broken", http_status=503)
+    assert (await checks.check(KEY)).finding == Trouble(Cause.TRANSIENT, "broken")
 
 
-async def test_a_check_keeps_to_the_gate_of_the_copies(checkup: ProviderChecks, lender: _Lender) -> None:
-    lender.gate.failed(ims.Throttled("slow down", retry_after=30))
-    found = (await checkup.check(KEY)).finding
+async def test_a_check_keeps_to_the_limiter_of_the_copies(checks: ProviderChecks, registry: _Registry) -> None:
+    registry.limiter.failed(ims.Throttled("slow down", retry_after=30))
+    found = (await checks.check(KEY)).finding
     assert isinstance(found, Trouble)
     assert (found.cause, found.message) == (Cause.THROTTLED, "slow down")
     assert 29 < (found.retry_after or 0) <= 30
-    assert lender.client.calls == []
+    assert registry.client.calls == []
 
 
-async def test_what_a_check_meets_closes_the_gate_for_the_copies(checkup: ProviderChecks, lender: _Lender) -> None:
-    lender.client.quota = ims.Throttled("slow down", retry_after=30)
-    await checkup.check(KEY)
+async def test_an_error_of_a_check_pauses_the_calls_of_the_copies(checks: ProviderChecks, registry: _Registry) -> None:
+    registry.client.quota = ims.Throttled("slow down", retry_after=30)
+    await checks.check(KEY)
     with pytest.raises(Exception, match="slow down"):
-        lender.gate.check(copying=False)
+        registry.limiter.check(copying=False)
 
 
-async def test_a_provider_that_can_not_be_used_is_found_without_a_version(
-    checkup: ProviderChecks, lender: _Lender
-) -> None:
-    lender.trouble = Trouble(Cause.PROVIDER_MISSING, "Secret ops/s does not exist")
-    assert await checkup.check(KEY) == CheckResult(lender.trouble)
+async def test_a_provider_that_can_not_be_used_has_no_version(checks: ProviderChecks, registry: _Registry) -> None:
+    registry.trouble = Trouble(Cause.PROVIDER_MISSING, "Secret ops/s does not exist")
+    assert await checks.check(KEY) == CheckResult(registry.trouble)

@@ -1,4 +1,4 @@
-"""What is in a Secret, and what is said about one that can't work."""
+"""The login that a Secret has, and the message about one that can't work."""
 
 import base64
 import itertools
@@ -36,7 +36,7 @@ def login_of(texts: dict[str, str], *, project_id: str | None = None, region: st
     return read_login(WHERE, encoded(texts), project_id=project_id, region=region)
 
 
-def told(texts: dict[str, str], *, region: str | None = "eu-de") -> str:
+def message_of(texts: dict[str, str], *, region: str | None = "eu-de") -> str:
     with pytest.raises(BadSecret) as caught:
         login_of(texts, region=region)
     message = str(caught.value)
@@ -77,7 +77,7 @@ def told(texts: dict[str, str], *, region: str | None = "eu-de") -> str:
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
 )
-def test_the_keys_say_which_way_in_it_is(texts: dict[str, str], credentials: ims.Credentials) -> None:
+def test_the_keys_say_which_authentication_method_it_is(texts: dict[str, str], credentials: ims.Credentials) -> None:
     assert login_of(texts) == Login(credentials)
 
 
@@ -87,7 +87,7 @@ def test_the_project_is_the_providers_or_the_secrets_or_the_regions(texts: dict[
     assert login_of(texts | PROJECT, region=None).credentials.project == ProjectRef(name="eu-de")
     assert login_of(texts).credentials.project == ProjectRef()
     expected = f"Secret {WHERE} lacks projectName: add it, or set projectID or region in the provider"
-    assert told(texts, region=None) == expected
+    assert message_of(texts, region=None) == expected
 
 
 def test_the_settings_say_where_the_operators_identity_is() -> None:
@@ -131,26 +131,28 @@ def test_the_operators_identity_is_for_whom_the_setting_allows(
     assert f"IMAGECOPY_AMBIENT_CREDENTIALS (now {allowed.value})" in str(caught.value)
 
 
-def test_an_unknown_source_is_told_with_the_known_ones() -> None:
-    message = told({"credentialSource": "Magic"})
+def test_the_message_about_an_unknown_source_lists_the_known_ones() -> None:
+    message = message_of({"credentialSource": "Magic"})
     assert message == f"key credentialSource of Secret {WHERE} must be NodeAgency or PodIdentity"
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
 @pytest.mark.parametrize("texts", [BY_PASSWORD, BY_TEMPORARY_KEY, {**BY_PASSWORD, **AGENCY}, NODE, OIDC], ids="+".join)
-def test_a_line_break_at_either_end_is_left_out_and_told(texts: dict[str, str], end: str) -> None:
+def test_a_line_break_at_either_end_is_ignored_with_a_warning(texts: dict[str, str], end: str) -> None:
     """``echo password | base64`` puts one there; a login with it fails, and five of those lock the account."""
     clean = login_of(texts)
     for key in texts:
         for value in (texts[key] + end, end + texts[key]):
             login = login_of(texts | {key: value})
             assert login.credentials == clean.credentials
-            assert login.warnings == (
-                f"key {key} of Secret {WHERE} begins or ends with a line break, which is left out",
+            [warning] = login.warnings
+            assert warning == (
+                f"key {key} of Secret {WHERE} begins or ends with a line break, which is ignored: store the key "
+                "without it"
             )
 
 
-def test_blanks_belong_to_a_password() -> None:
+def test_spaces_belong_to_a_password() -> None:
     assert login_of(BY_PASSWORD | {"password": " x "}).credentials == ims.PasswordCredentials(
         username="bot", password=" x ", domain_name="OTC-1"
     )
@@ -158,9 +160,9 @@ def test_blanks_belong_to_a_password() -> None:
 
 @pytest.mark.parametrize("value", [" AK", "AK ", "A K", "A\nK", "ÄK", "A\x00K"])
 @pytest.mark.parametrize("key", ["accessKeyID", "secretAccessKey", "securityToken"])
-def test_what_can_not_be_in_an_access_key_is_told(key: str, value: str) -> None:
-    message = told(BY_TEMPORARY_KEY | {key: value})
-    assert message == f"key {key} of Secret {WHERE} has a blank or another character that can't be in one"
+def test_a_character_that_can_not_be_in_an_access_key_is_refused(key: str, value: str) -> None:
+    message = message_of(BY_TEMPORARY_KEY | {key: value})
+    assert message == f"key {key} of Secret {WHERE} has a space or another character that it can't have: store it again"
 
 
 SETS = {
@@ -175,59 +177,61 @@ SETS = {
     ("listed", "key"),
     [(listed, key) for listed, keys in SETS.items() for key in keys if (listed, key) != ([*SETS][2], "securityToken")],
 )
-def test_a_key_that_is_missing_or_empty_is_named_with_all_of_its_way(listed: str, key: str) -> None:
+def test_a_key_that_is_missing_or_empty_is_named_with_all_of_its_method(listed: str, key: str) -> None:
     texts = SETS[listed] | (BY_PASSWORD if SETS[listed] is AGENCY else {})
     without = {name: value for name, value in texts.items() if name != key}
-    assert told(without) == f"Secret {WHERE} lacks {key}; it needs the keys {listed}"
+    assert message_of(without) == f"Secret {WHERE} lacks {key}; it needs the keys {listed}"
     for empty in ("", "\n"):
-        words = f"Secret {WHERE} lacks {key}: the key is there but empty; it needs the keys {listed}"
-        assert told(texts | {key: empty}) == words
+        words = f"Secret {WHERE} lacks {key}: the key exists but is empty; it needs the keys {listed}"
+        assert message_of(texts | {key: empty}) == words
 
 
 def test_an_empty_security_token_is_named() -> None:
-    assert "lacks securityToken: the key is there but empty" in told(BY_KEY | {"securityToken": ""})
+    assert "lacks securityToken: the key exists but is empty" in message_of(BY_KEY | {"securityToken": ""})
 
 
 @pytest.mark.parametrize("key", ["credentialSource", "identityProviderID"])
 def test_an_empty_source_is_named(key: str) -> None:
-    words = f"Secret {WHERE} lacks {key}: the key is there but empty; it needs the key {key}"
-    assert told({key: ""}) == words
+    words = f"Secret {WHERE} lacks {key}: the key exists but is empty; it needs the key {key}"
+    assert message_of({key: ""}) == words
 
 
 def test_all_keys_that_are_missing_are_named() -> None:
-    assert f"Secret {WHERE} lacks password and domainName" in told({"username": "bot"})
+    assert f"Secret {WHERE} lacks password and domainName" in message_of({"username": "bot"})
 
 
-def test_an_empty_secret_is_told_every_way_in() -> None:
-    assert told({}) == (
-        f"Secret {WHERE} has no login in it; it needs the keys username, password, domainName; or accessKeyID, "
+def test_the_message_about_an_empty_secret_lists_every_method() -> None:
+    assert message_of({}) == (
+        f"Secret {WHERE} has no login: add the keys username, password, domainName; or accessKeyID, "
         "secretAccessKey; or credentialSource; or identityProviderID"
     )
 
 
 def test_an_agency_needs_a_login() -> None:
-    message = told(AGENCY)
-    assert "has an agency but no login to take it on with" in message
+    message = message_of(AGENCY)
+    assert "names an agency but has no login that can assume it" in message
     assert "add username, password, domainName, or accessKeyID, secretAccessKey" in message
 
 
-def test_an_agency_can_not_be_taken_on_by_the_operators_identity() -> None:
+def test_the_operators_identity_can_not_assume_an_agency() -> None:
     for texts in (NODE, OIDC):
-        assert "remove agencyName and agencyDomainName, or replace" in told(texts | AGENCY)
+        assert "remove agencyName and agencyDomainName, or replace" in message_of(texts | AGENCY)
 
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.combinations((BY_PASSWORD, BY_KEY, NODE, OIDC), 2)))
-def test_two_ways_in_at_once_are_both_named(one: dict[str, str], other: dict[str, str]) -> None:
-    message = told(one | other)
+def test_two_methods_at_once_are_both_named(one: dict[str, str], other: dict[str, str]) -> None:
+    message = message_of(one | other)
     for texts in (one, other):
         assert message.count(", ".join(texts)) >= 2
-    assert message.endswith(f"there can be one way in only: remove {', '.join(one)} or {', '.join(other)}")
+    assert message.endswith(
+        f"only one authentication method can be used: remove {', '.join(one)} or {', '.join(other)}"
+    )
 
 
-def test_of_two_ways_in_only_the_keys_that_are_there_are_named() -> None:
-    assert told(BY_KEY | {"domainName": "OTC-1"}) == (
+def test_of_two_methods_only_the_keys_that_the_secret_has_are_named() -> None:
+    assert message_of(BY_KEY | {"domainName": "OTC-1"}) == (
         f"Secret {WHERE} has keys of a password (domainName) and of an access key (accessKeyID, secretAccessKey), "
-        "but there can be one way in only: remove domainName or accessKeyID, secretAccessKey"
+        "but only one authentication method can be used: remove domainName or accessKeyID, secretAccessKey"
     )
 
 
@@ -244,16 +248,16 @@ def test_of_two_ways_in_only_the_keys_that_are_there_are_named() -> None:
 )
 def test_a_misspelt_key_is_guessed(wrong: str, right: str) -> None:
     texts = {wrong if key == right else key: value for key, value in BY_KEY.items()}
-    assert told(texts).endswith(f"; it has {wrong}: did you mean {right}?")
-    assert f"; it has {wrong}: did you mean {right}?" in told({wrong: "x"})
+    assert message_of(texts).endswith(f"; it has {wrong}: did you mean {right}?")
+    assert f"; it has {wrong}: did you mean {right}?" in message_of({wrong: "x"})
 
 
 def test_a_misspelt_project_is_guessed() -> None:
-    message = told(BY_PASSWORD | {"projectname": "eu-de"}, region=None)
+    message = message_of(BY_PASSWORD | {"projectname": "eu-de"}, region=None)
     assert message.endswith("; it has projectname: did you mean projectName?")
 
 
-def test_keys_of_other_tools_are_told_and_do_no_harm() -> None:
+def test_keys_of_other_tools_are_ignored_with_a_warning() -> None:
     login = login_of(BY_PASSWORD | {"zone": "a", "auth_url": "https://iam", "projectname": "x"})
     assert login.credentials == PASSWORD_LOGIN
     assert login.warnings == (
@@ -263,10 +267,10 @@ def test_keys_of_other_tools_are_told_and_do_no_harm() -> None:
 
 @pytest.mark.parametrize("content", ["not base64!", "YWJj=ZA", "abc", "/w==", "ä"])
 @pytest.mark.parametrize("key", ["password", "agencyName", "projectName"])
-def test_a_key_that_is_no_text_is_named_without_its_content(key: str, content: str) -> None:
+def test_a_key_that_is_not_text_is_named_without_its_content(key: str, content: str) -> None:
     with pytest.raises(BadSecret) as caught:
         read_login(WHERE, encoded(BY_PASSWORD | AGENCY) | {key: content}, project_id=None, region="eu-de")
-    assert str(caught.value) == f"key {key} of Secret {WHERE} is not UTF-8 text: store it anew"
+    assert str(caught.value) == f"key {key} of Secret {WHERE} is not UTF-8 text: store it again as text"
     assert caught.value.__cause__ is None
 
 

@@ -1,4 +1,4 @@
-"""The manifests under deploy/examples/providers: each is a way in that works as written."""
+"""The manifests under deploy/examples/providers: each is a login that works as written."""
 
 import base64
 from pathlib import Path
@@ -42,11 +42,11 @@ def test_an_example_is_a_provider_with_the_secret_beside_it(file: Path) -> None:
     login = login_of(file)
     assert login.warnings == ()
     endpoints = ims.cloud_endpoints(spec.cloud.value, spec.region)
-    assert endpoints.ims is not None, "ways without a catalogue need it"
+    assert endpoints.ims is not None, "methods without a catalogue need it"
     ims.auth_for(login.credentials, endpoints.iam, ims.Wire(allowlist=ims.Allowlist.default()))
 
 
-def test_there_is_an_example_of_each_way_in() -> None:
+def test_there_is_an_example_of_each_authentication_method() -> None:
     kinds = {
         (type(login.credentials), type(getattr(login.credentials, "base", None))) for login in map(login_of, FILES)
     }

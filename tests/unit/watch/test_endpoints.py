@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
+import imagecopy.metrics  # noqa: F401  (what /metrics shows)
 from controlplane.components import free_ports
 from imagecopy.watch.endpoints import Endpoints, PortTaken
 from imagecopy.watch.liveness import Liveness
@@ -22,10 +23,10 @@ class Patient(Liveness):
         self.has: list[str] = []
         self.lacks: list[str] = []
 
-    def ailments(self) -> list[str]:
+    def failures(self) -> list[str]:
         return self.has
 
-    def obstacles(self) -> list[str]:
+    def not_ready(self) -> list[str]:
         return self.lacks
 
 
@@ -70,7 +71,7 @@ async def test_an_illness_is_logged_when_it_comes_and_when_it_goes(url: str, pat
         for has in ([], ["late"], ["late"], ["late", "silent"], [], []):
             patient.has = has
             await ask(f"{url}/healthz")
-    assert [(line["log_level"], line["ailments"]) for line in logs] == [("error", ["late"]), ("info", [])]
+    assert [(line["log_level"], line["failures"]) for line in logs] == [("error", ["late"]), ("info", [])]
 
 
 async def test_metrics_are_in_the_text_format(url: str) -> None:

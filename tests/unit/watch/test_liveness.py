@@ -1,4 +1,4 @@
-"""The loop, and what the vitals make of it and of the watches; the watches themselves: test_watch_signs."""
+"""The loop, and what the liveness make of it and of the watches; the watches themselves: test_watch_signs."""
 
 import asyncio
 
@@ -103,36 +103,36 @@ def test_only_a_bookmark_tells_that_bookmarks_come() -> None:
 
 
 def test_readiness_waits_for_every_namespace() -> None:
-    vitals = Liveness()
-    assert vitals.obstacles() == ["the watches have not begun yet"]
-    vitals.watches.expect([TEAM_A, TEAM_B])
-    vitals.watches.opened(TEAM_B)
-    assert vitals.obstacles() == ["imagecopies in namespace team-a have not been listed yet"]
-    vitals.watches.opened(TEAM_A)
-    assert vitals.obstacles() == []
+    liveness = Liveness()
+    assert liveness.not_ready() == ["the watches have not begun yet"]
+    liveness.watches.expect([TEAM_A, TEAM_B])
+    liveness.watches.opened(TEAM_B)
+    assert liveness.not_ready() == ["imagecopies in namespace team-a have not been listed yet"]
+    liveness.watches.opened(TEAM_A)
+    assert liveness.not_ready() == []
 
 
 def test_a_list_alone_is_not_all_of_it() -> None:
-    vitals = Liveness()
-    vitals.watches.expect([COPIES])
-    vitals.watches.listed(COPIES)  # the first of several pages
-    assert vitals.obstacles() != []
+    liveness = Liveness()
+    liveness.watches.expect([COPIES])
+    liveness.watches.listed(COPIES)  # the first of several pages
+    assert liveness.not_ready() != []
 
 
 def test_who_stops_is_not_ready_but_alive() -> None:
-    vitals = Liveness()
-    vitals.watches.expect([COPIES])
-    vitals.watches.opened(COPIES)
-    vitals.stopping = True
-    assert vitals.obstacles() == ["stopping"]
-    assert vitals.ailments() == []
+    liveness = Liveness()
+    liveness.watches.expect([COPIES])
+    liveness.watches.opened(COPIES)
+    liveness.stopping = True
+    assert liveness.not_ready() == ["stopping"]
+    assert liveness.failures() == []
 
 
 def test_a_late_loop_is_an_ailment() -> None:
     clock = Clock()
-    vitals = Liveness()
-    vitals.loop = LoopMonitor(clock)
+    liveness = Liveness()
+    liveness.loop = LoopMonitor(clock)
     clock.seconds += BEAT_SECONDS + LAG_LIMIT_SECONDS
-    assert vitals.ailments() == []
+    assert liveness.failures() == []
     clock.seconds += 1
-    assert vitals.ailments() == ["the event loop is 6.0 s late (limit 5 s)"]
+    assert liveness.failures() == ["the event loop is 6.0 s late (limit 5 s)"]
