@@ -31,7 +31,8 @@ _ROOT: Final = _HERE.parent.parent
 _NAMESPACE: Final = "imagecopy-demo"
 _SIMULATOR_PORT: Final = 8180
 _COPY_SECONDS: Final = 20
-_LIMIT_SECONDS: Final = 120.0
+_START_SECONDS: Final = 90.0
+_LIMIT_SECONDS: Final = 180.0
 _NO: Final = ("", "0", "n", "no", "false", "off")
 _EXPECTED: Final = {
     "golden-plain": ("Succeeded", None),
@@ -92,7 +93,7 @@ class Demo:
                 return httpx.get(ready, trust_env=False).is_success
             return False
 
-        wait_until(answers, f"the {name} to be ready", 30.0)
+        wait_until(answers, f"the {name} to be ready", _START_SECONDS)
 
     def apply(self) -> None:
         """Apply the manifests; only the simulator's port may differ from what the files say."""
@@ -172,7 +173,8 @@ def keep(demo: Demo) -> None:
   curl {demo.simulator}/_simulator/calls
 
   Log of the operator: {demo.folder / "operator.log"}""")
-    signal.pause()
+    while True:  # a signal that arrives just before a wait without end would not end it
+        time.sleep(1)
 
 
 def is_kept() -> bool:

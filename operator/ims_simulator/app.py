@@ -1,53 +1,27 @@
-"""The web application: routes, and what happens to every request on its way to a handler and back.
-
-arrival -> noted in the call log -> fault "before" -> API known -> token -> throttle -> handler -> fault "after" ->
-answered. Handlers are plain functions that never wait, so each call takes effect as a whole or not at all.
-"""
+"""The web application: every route at a glance, and how the parts are put together."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from pathlib import Path
 
 from aiohttp import web
 
-from ims_simulator import (
-    control,
-    copies,
-    edits,
-    federation,
-    iam,
-    images,
-    jobs,
-    listing,
-    tag_search,
-    tagging,
-    temporary_keys,
-    workload,
-)
-from ims_simulator.auth import Throttle, authenticate
-from ims_simulator.calls import Call, shown_body
-from ims_simulator.clock import Clock
-from ims_simulator.context import Context
-from ims_simulator.errors import ApiError, GatewayError, Reply
-from ims_simulator.faults import Fault
-from ims_simulator.knobs import Knobs
-from ims_simulator.signature import RawRequest
-from ims_simulator.state import Cloud
+from ims_simulator.clock.cloud_clock import Clock
+from ims_simulator.control import resources, simulator
+from ims_simulator.control.requests import CLOUD, PREFIX, Control, unknown_endpoint
+from ims_simulator.gateway.service import MAX_BODY, Handler, Service, Sleep
+from ims_simulator.iam import federation, temporary_keys, tokens, workload
+from ims_simulator.ims import copies, edits, images, jobs, listing, tag_search, tagging
+from ims_simulator.settings.knobs import Knobs
+from ims_simulator.state.cloud import Cloud
 
-Handler = Callable[[Context], Reply]
-Sleep = Callable[[float], Awaitable[None]]
-
-MAX_BODY = 12 * 1024**2
-"""Bytes; the gateway's limit."""
-
-ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
-    ("POST", "/v3/auth/tokens", "token", iam.create_token),
-    ("GET", "/v3/projects", "projects", iam.list_projects),
+CLOUD_ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
+    # method, path, kind of call, handler
+    ("POST", "/v3/auth/tokens", "token", tokens.create_token),
+    ("GET", "/v3/projects", "projects", tokens.list_projects),
     ("POST", "/v3.0/OS-CREDENTIAL/securitytokens", "temporary_key", temporary_keys.create_temporary_key),
     ("POST", "/v3.0/OS-AUTH/id-token/tokens", "token", federation.create_token),
     ("PUT", workload.METADATA_TOKEN_PATH, "metadata", workload.create_metadata_token),
@@ -74,8 +48,28 @@ ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
     ("DELETE", "/v2/images/{image_id}/tags/{tag}", "tags", tagging.remove_native_tag),
 )
 
-NOT_IMS = frozenset({"token", "temporary_key", "projects", "metadata", "pod_identity"})
-"""Kinds of calls that IAM and the node answer; they look after their callers themselves."""
+CONTROL_ROUTES: tuple[tuple[str, str, Control], ...] = (
+    # method, path below /_simulator, handler
+    ("GET", "/config", simulator.show_config),
+    ("GET", "/knobs", simulator.show_knobs),
+    ("PATCH", "/knobs", simulator.change_knobs),
+    ("GET", "/clock", simulator.show_clock),
+    ("POST", "/clock", simulator.set_clock),
+    ("GET", "/calls", simulator.show_calls),
+    ("DELETE", "/calls", simulator.clear_calls),
+    ("GET", "/faults", simulator.show_faults),
+    ("POST", "/faults", simulator.add_fault),
+    ("DELETE", "/faults", simulator.remove_faults),
+    ("DELETE", "/faults/{id}", simulator.remove_faults),
+    ("GET", "/images", resources.show_images),
+    ("POST", "/images", resources.add_image),
+    ("PATCH", "/images/{id}", resources.change_image),
+    ("DELETE", "/images/{id}", resources.remove_image),
+    ("GET", "/jobs", resources.show_jobs),
+    ("PATCH", "/jobs/{id}", resources.change_job),
+    ("PATCH", "/kms_keys/{id}", resources.change_key),
+    ("PUT", "/identity_providers/{id}", resources.set_identity_provider),
+)
 
 
 def create_app(
@@ -94,15 +88,18 @@ def create_app(
     """
     cloud = Cloud(knobs=knobs, edition=edition, seed=seed, state_file=state_file, clock=clock, frozen_at=frozen_at)
     app = web.Application(client_max_size=MAX_BODY)
-    app[control.CLOUD] = cloud
-    control.add_routes(app)
-    service = _Service(cloud, sleep)
-    for method, path, kind, handler in ROUTES:
+    app[CLOUD] = cloud
+    for method, path, control in CONTROL_ROUTES:
+        app.router.add_route(method, PREFIX + path, control)
+    unknown = unknown_endpoint(f"{method} {PREFIX}{path}" for method, path, _ in CONTROL_ROUTES)
+    app.router.add_route("*", PREFIX + "{rest:(/.*)?}", unknown)
+    service = Service(cloud, sleep)
+    for method, path, kind, handler in CLOUD_ROUTES:
         app.router.add_route(method, path, service.handle(kind, handler))
     app.router.add_route("*", "/{path:.*}", service.handle("other", None))
 
     async def tell_the_time(request: web.Request, response: web.StreamResponse) -> None:
-        if request.path.startswith(control.PREFIX):
+        if request.path.startswith(PREFIX):
             response.headers["Date"] = formatdate(cloud.clock(), usegmt=True)
 
     app.on_response_prepare.append(tell_the_time)
@@ -112,140 +109,3 @@ def create_app(
 
     app.on_cleanup.append(close)
     return app
-
-
-class _Service:
-    """Carries requests to handlers."""
-
-    def __init__(self, cloud: Cloud, sleep: Sleep) -> None:
-        self._cloud = cloud
-        self._sleep = sleep
-        self._throttle = Throttle()
-
-    def handle(self, kind: str, handler: Handler | None) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """An aiohttp handler for calls of one kind; without `handler` the API does not exist."""
-
-        async def handle(request: web.Request) -> web.StreamResponse:
-            raw, problem = await _body(request)
-            context = self._context(request, kind, raw, problem is not None)
-            call = context.call
-            self._cloud.calls.begin(call)
-            fault = self._cloud.faults.of_call(kind, call.method, call.path, raw)
-            if fault is not None:
-                call.fault = fault.id
-                if fault.spec.when == "before":
-                    await self._sleep(fault.spec.delay_seconds)
-            replaced = fault is not None and (fault.spec.cut is True or fault.spec.reply is not None)
-            if fault is not None and replaced and fault.spec.when == "before":
-                return await self._struck(request, context, fault)
-            reply = self._carry_out(context, kind, handler, problem)
-            if fault is not None and fault.spec.when == "after":
-                await self._sleep(fault.spec.delay_seconds)
-                if replaced:
-                    return await self._struck(request, context, fault)
-            answer = self._answer(context, reply)
-            return await _half(request, answer) if fault is not None and fault.spec.cut else answer
-
-        return handle
-
-    def _context(self, request: web.Request, kind: str, raw: bytes, too_large: bool) -> Context:
-        now, sequence = self._cloud.clock(), self._cloud.calls.last_sequence + 1
-        call = Call(
-            sequence=sequence,
-            time=now,
-            method=request.method,
-            path=request.path,
-            query=request.query_string,
-            kind=kind,
-            request_id=self._cloud.ids.hex(sequence, "request"),
-            body=shown_body(raw),
-            image_id=request.match_info.get("image_id"),
-        )
-        return Context(
-            cloud=self._cloud,
-            now=now,
-            method=request.method,
-            path=request.path,
-            params=request.match_info,
-            query=request.query,
-            headers=request.headers,
-            request=RawRequest(
-                method=request.method,
-                target=request.raw_path.encode("utf-8", "surrogateescape"),
-                headers=request.raw_headers,
-                body=raw,
-                too_large=too_large,
-            ),
-            raw=raw,
-            base_url=f"{request.scheme}://{request.host}",
-            call=call,
-        )
-
-    def _carry_out(self, context: Context, kind: str, handler: Handler | None, problem: ApiError | None) -> Reply:
-        cloud = self._cloud
-        context.now = cloud.clock()
-        try:
-            if problem is not None and (handler is None or kind in NOT_IMS):
-                raise problem
-            if handler is None:
-                raise GatewayError(404, "0101")
-            if kind not in NOT_IMS:
-                caller = authenticate(cloud, context.request, context.call, context.now)
-                context.authenticated = caller
-                self._throttle.check(cloud, caller.user, kind, context.now)
-            return handler(context)
-        except ApiError as error:
-            context.call.error_code = getattr(error, "code", None) or getattr(error, "number", None)
-            return error.reply(context.call.request_id, cloud.knobs)
-
-    async def _struck(self, request: web.Request, context: Context, fault: Fault) -> web.StreamResponse:
-        if fault.spec.reply is not None:
-            answer = self._answer(context, fault.spec.reply.render(context.call.request_id, self._cloud.knobs))
-            return await _half(request, answer) if fault.spec.cut else answer
-        self._cloud.calls.finish(context.call, 0)
-        if request.transport is not None:
-            request.transport.abort()
-        return web.Response(status=500)
-
-    def _answer(self, context: Context, reply: Reply) -> web.Response:
-        self._cloud.calls.finish(context.call, reply.status)
-        headers = {"Date": formatdate(self._cloud.clock(), usegmt=True), **reply.headers}
-        if context.call.kind in NOT_IMS or _has_request_id(reply, self._cloud.knobs):
-            headers.setdefault("X-Request-Id", context.call.request_id)
-        if context.call.kind in ("token", "temporary_key", "projects"):
-            headers["X-IAM-Trace-Id"] = f"token_{context.call.request_id}"
-        if reply.text is not None:
-            return web.Response(status=reply.status, text=reply.text, content_type=reply.content_type, headers=headers)
-        if reply.body is None:
-            return web.Response(status=reply.status, headers=headers)
-        body = json.dumps(reply.body, ensure_ascii=False).encode()
-        headers["Content-Type"] = reply.content_type
-        return web.Response(status=reply.status, body=body, headers=headers)
-
-
-async def _body(request: web.Request) -> tuple[bytes, ApiError | None]:
-    """The body; or nothing, and what the gateway says of one that is too large."""
-    try:
-        return await request.read(), None
-    except web.HTTPRequestEntityTooLarge:
-        return b"", GatewayError(413, "0201", "Request entity too large.")
-
-
-def _has_request_id(reply: Reply, knobs: Knobs) -> bool:
-    if knobs.request_id_header == "all":
-        return True
-    if knobs.request_id_header == "errors":
-        return reply.status >= 400
-    return isinstance(reply.body, dict) and "request_id" in reply.body
-
-
-async def _half(request: web.Request, whole: web.Response) -> web.StreamResponse:
-    """Send half of a reply's body and hang up."""
-    body = whole.body if isinstance(whole.body, bytes) else b""
-    response = web.StreamResponse(status=whole.status, headers=whole.headers)
-    response.content_length = len(body)
-    await response.prepare(request)
-    await response.write(body[: len(body) // 2])
-    if request.transport is not None:
-        request.transport.close()
-    return response

@@ -11,10 +11,9 @@ from pathlib import Path
 import click
 from aiohttp import web
 
-from ims_simulator import editions
 from ims_simulator.app import create_app
-from ims_simulator.journal import StateFileError
-from ims_simulator.knobs import (
+from ims_simulator.settings import editions
+from ims_simulator.settings.knobs import (
     ENVIRONMENT_PREFIX,
     KnobError,
     Knobs,
@@ -23,7 +22,8 @@ from ims_simulator.knobs import (
     from_environment,
     help_lines,
 )
-from ims_simulator.seed import DEFAULT_SEED
+from ims_simulator.state.journal import StateFileError
+from ims_simulator.state.seed import DEFAULT_SEED
 
 SHUTDOWN_SECONDS = 1.0
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import sys
-import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -80,7 +80,8 @@ def _run(kubeconfig: Path | None, *, controllers: bool) -> None:
         try:
             say(f"ready at {plane.url}, kubectl is {plane.binaries.kubectl}; Ctrl-C stops it")
             print(f"export KUBECONFIG={(kubeconfig or plane.kubeconfig).absolute()}", flush=True)
-            threading.Event().wait()
+            while True:  # a signal that arrives just before a wait without end would not end it
+                time.sleep(1)
         finally:
             if kubeconfig:
                 kubeconfig.unlink(missing_ok=True)

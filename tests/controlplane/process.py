@@ -11,7 +11,7 @@ from typing import IO, Final
 from controlplane.errors import StartError
 
 _GUARD: Final = Path(__file__).with_name("guard.py")
-_KILL_SECONDS: Final = 10.0
+_KILL_SECONDS: Final = 60.0
 
 
 class Process:

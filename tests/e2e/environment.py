@@ -1,6 +1,7 @@
 """Environments of tests: what one test has for itself, and what all tests of a control plane share."""
 
 import itertools
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from e2e.simulator import Simulator
 from support import objects
 from support.objects import GROUP, Manifest, collection, secrets_of
 from support.processes import HOST, Operator
+from support.waiting import wait_for
 
 WRONG_PASSWORD: Final = "wrong-Pa55word"
 """Not the password of any login. At the end all logs are searched for it."""
@@ -94,6 +96,21 @@ class Environment:
         """Run kubectl in the namespace; return its output."""
         done = self.api.plane.kubectl("-n", self.namespace, *arguments, input=stdin, check=check)
         return done.stdout + done.stderr
+
+    def replace(self, manifest: Manifest) -> None:
+        """Put this manifest in the place of its object, as a user or Argo CD does.
+
+        kubectl reads the object and writes it with what it read as a precondition. Where a write of the operator comes
+        in between, the command is run again.
+        """
+        given = json.dumps(manifest)
+
+        def replaced() -> bool:
+            done = self.api.plane.kubectl("-n", self.namespace, "replace", "-f", "-", input=given, check=False)
+            assert done.returncode == 0 or "Error from server (Conflict)" in done.stderr, done.stderr
+            return done.returncode == 0
+
+        wait_for(replaced, "kubectl replace met no other write")
 
     def kubectl_watch(self, *arguments: str) -> Watch:
         """Start a kubectl command in the namespace, whose output is read while it runs."""

@@ -10,7 +10,8 @@ from e2e.environment import Environment
 from rendering.chart import CHART, helm_program
 from support.processes import HOST
 
-_SECONDS: Final = 90
+_WAIT: Final = ("--wait", "--timeout=120s")
+_SECONDS: Final = 180
 RELEASE: Final = "imagecopy-operator"
 
 
@@ -50,6 +51,10 @@ class Helm:
             raise HelmFailed(f"helm {words[0]}: {output}")
         return output
 
+    def uninstall(self, *options: str) -> None:
+        """Uninstall the release and wait until it is gone."""
+        self.run("uninstall", RELEASE, *options, *_WAIT)
+
     def install(self, values: dict[str, Any], *options: str, release: str = RELEASE) -> str:
         """Install the chart and wait until its objects are ready."""
         return self._with_values("install", release, values, *options)
@@ -59,6 +64,4 @@ class Helm:
         return self._with_values("upgrade", release, values, *options)
 
     def _with_values(self, verb: str, release: str, values: dict[str, Any], *options: str) -> str:
-        return self.run(
-            verb, release, str(CHART), "--set-json", json.dumps(values), "--wait", "--timeout=60s", *options
-        )
+        return self.run(verb, release, str(CHART), "--set-json", json.dumps(values), *_WAIT, *options)

@@ -18,10 +18,10 @@ from imagecopy.cloud.cloud import Cloud
 from imagecopy.providers.limiter import CallLimiter
 from imagecopy.providers.registry import Access
 from ims_simulator.app import create_app
-from ims_simulator.control import CLOUD
-from ims_simulator.faults import FaultSpec
-from ims_simulator.knobs import Knobs, apply
-from ims_simulator.seed import uuid_id
+from ims_simulator.control.requests import CLOUD
+from ims_simulator.settings.knobs import Knobs, apply
+from ims_simulator.state.faults import FaultSpec
+from ims_simulator.state.ids import uuid_id
 from unit.copies.builders import Clock, FakeKube, Operator, body
 from unit.flow.builders import T0
 

@@ -14,7 +14,7 @@ import pytest
 from golden.environment import SEED
 from golden.record import WIDTH, fold, path_of
 from golden.scenarios import SCENARIOS, record_scenario
-from ims_simulator.seed import accounts
+from ims_simulator.state.accounts import accounts
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

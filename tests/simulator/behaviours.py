@@ -13,7 +13,7 @@ ALL = range(1, 45)
 def shown(folder: Path) -> dict[int, list[str]]:
     """The tests that show each behaviour, by its number; read from the sources, so that one file may run alone."""
     found: dict[int, list[str]] = {}
-    for file in sorted(folder.glob("test_*.py")):
+    for file in sorted(folder.rglob("test_*.py")):
         for number, test in _marked(ast.parse(file.read_text("utf-8"))):
             found.setdefault(number, []).append(f"{file.name}::{test}")
     return found

@@ -8,10 +8,10 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from ims_simulator.app import create_app
-from ims_simulator.knobs import Knobs
+from ims_simulator.settings.knobs import Knobs
 from simulator import sdk
 from simulator.harness import COPY_SECONDS, FakeClock, Sim
-from simulator.test_process import Process, running
+from simulator.process import Process, running
 
 
 @pytest.fixture

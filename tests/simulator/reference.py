@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ims_simulator import editions, knobs
+from ims_simulator.settings import editions, knobs
 
 PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"
 
@@ -23,7 +23,7 @@ def edition_table() -> str:
     rows = ["| edition | knob | value | from |", "|---|---|---|---|"]
     for name, edition in editions.EDITIONS.items():
         for knob, difference in edition.differences.items():
-            value = editions.shown(difference.value)
+            value = knobs.shown(difference.value)
             rows.append(f"| `{name}` ({edition.cloud}) | `{knob}` | {_code(value)} | {_cell(difference.source)} |")
     return "\n".join(rows)
 

@@ -6,6 +6,10 @@ import importlib
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
+from simulator.process import Process
+
 core: Any = importlib.import_module("huaweicloudsdkcore.auth.credentials")
 accessors: Any = importlib.import_module("huaweicloudsdkcore.auth.internal")
 exceptions: Any = importlib.import_module("huaweicloudsdkcore.exceptions.exceptions")
@@ -55,3 +59,22 @@ def signed(
     )
     request = login.sign_request(request)
     return request.uri, {str(name): str(value) for name, value in request.header_params.items()}
+
+
+REGION = "eu-sim-1"
+
+
+def client_of(cloud: Process, config: Any, login: int = 0) -> Any:
+    known = config["logins"][login]
+    return client(cloud.url, credentials(known["access_key"], known["secret_key"], config["project_id"]))
+
+
+def refusal(call: Any, *arguments: Any) -> tuple[int, str, str, str]:
+    with pytest.raises(exceptions.ClientRequestException) as caught:
+        call(*arguments)
+    error = caught.value
+    return error.status_code, error.error_code, error.error_msg, error.request_id
+
+
+def last_request_id(cloud: Process) -> str:
+    return str(cloud.call("GET", "/_simulator/calls")[1]["calls"][-1]["request_id"])

@@ -13,7 +13,7 @@ from controlplane.process import Process
 from support.waiting import wait_for
 
 HOST: Final = "127.0.0.1"
-START_SECONDS: Final = 40.0
+START_SECONDS: Final = 90.0
 
 
 def program(name: str) -> Path:

@@ -19,6 +19,7 @@ from imagecopy.copies.reconciler import Reconciler
 from imagecopy.copies.record import Record
 from imagecopy.copies.registry import Registry
 from imagecopy.copies.status_writer import PostEvent, StatusWriter
+from imagecopy.copies.timers import WORKERS
 from imagecopy.copies.views import Clocks, Identity, Views
 from imagecopy.flow.pacing import Bounds
 from imagecopy.flow.project import bound_project
@@ -47,6 +48,8 @@ class Options:
     """The pause between two inventories; 0: none is made."""
     namespaces: tuple[str, ...] = ()
     """The watched namespaces; none: all."""
+    workers: int = WORKERS
+    """How many objects are reconciled at a time."""
 
 
 class Controller:
@@ -86,7 +89,7 @@ class Controller:
             on_completion=on_completion,
         )
         self.cleanup = Cleanup(cloud, self._views, self._status, self._critical)
-        self.registry = Registry(self.poller, self.reconciler.reconcile)
+        self.registry = Registry(self.poller, self.reconciler.reconcile, workers=options.workers)
         self.slots.on_turn = self.reconciler.starts.on_turn = self.registry.timers.hasten
         self.inventory = Inventory(kube, cloud, self._views, self._status, self.registry, options.namespaces)
 

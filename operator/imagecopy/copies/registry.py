@@ -16,7 +16,7 @@ from imagecopy.api.imagecopy import Phase
 from imagecopy.copies.guarded import guarded
 from imagecopy.copies.poller import Poller
 from imagecopy.copies.record import Record
-from imagecopy.copies.timers import Timers
+from imagecopy.copies.timers import WORKERS, Timers
 from imagecopy.kube.objects import Snapshot
 
 _SPREAD_SECONDS: Final = 5.0
@@ -41,9 +41,9 @@ class Resting(NamedTuple):
 class Registry:
     """Owns the records."""
 
-    def __init__(self, poller: Poller, reconcile: Work) -> None:
+    def __init__(self, poller: Poller, reconcile: Work, *, workers: int = WORKERS) -> None:
         """``reconcile`` is the step that a timer runs."""
-        self.timers: Timers[Record] = Timers(partial(self.run_step, reconcile))
+        self.timers: Timers[Record] = Timers(partial(self.run_step, reconcile), workers=workers)
         self._poller = poller
         self._records: dict[str, Record] = {}
         self._resting: dict[str, Resting] = {}

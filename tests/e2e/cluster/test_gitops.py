@@ -94,11 +94,6 @@ def test_no_sync_finds_a_difference_and_syncing_again_does_nothing(env: Environm
     assert {call["kind"] for call in calls_since()} <= {"job", "list", "image", "copy"}
 
 
-def _replace(env: Environment, manifest: Manifest) -> None:
-    """As Argo CD does with Replace=true: all that the manifest does not have is gone, but for the status."""
-    env.kubectl("replace", "-f", "-", stdin=json.dumps(manifest))
-
-
 @parallel
 def test_replacing_a_copy_under_way_and_done_makes_no_second_one_and_leaves_nothing_behind(env: Environment) -> None:
     env.connect()
@@ -107,10 +102,11 @@ def test_replacing_a_copy_under_way_and_done_makes_no_second_one_and_leaves_noth
     _apply(env, "client", manifest)
     copy = env.existing("golden")
     copy.until(lambda state: state.status.get("jobID"), "job id")
-    _replace(env, manifest)
+    # All that the manifest does not have is gone, but for the status: the finalizer, too.
+    env.replace(manifest)
     copy.until(lambda state: state.finalizers, "finalizer put back")
     copy.until_phase("Succeeded")
-    _replace(env, manifest)
+    env.replace(manifest)
     state = copy.until(lambda state: state.finalizers, "finalizer put back")
     assert state.phase == "Succeeded"
     assert len(env.cloud.posts()) == 1

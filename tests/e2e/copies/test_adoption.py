@@ -36,9 +36,9 @@ def test_replacing_a_finished_object_copies_nothing(env: Environment) -> None:
     env.connect()
     copy = env.copy("golden")
     first = copy.until_finished("Succeeded")
-    manifest = json.dumps(env.manifest("golden"))
-    env.kubectl("replace", "-f", "-", stdin=manifest)
-    env.kubectl("replace", "--force", "-f", "-", stdin=manifest)
+    manifest = env.manifest("golden")
+    env.replace(manifest)
+    env.kubectl("replace", "--force", "-f", "-", stdin=json.dumps(manifest))
     state = copy.until_finished("Succeeded")
     assert state.body["metadata"]["uid"] != first.body["metadata"]["uid"]
     assert state.status_and_reason("Ready") == ("True", "Adopted")

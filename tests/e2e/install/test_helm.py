@@ -63,6 +63,6 @@ def test_operator_installed_for_one_namespace_makes_a_copy_and_may_do_nothing_el
             assert not _may(env, verb, resource, namespace), (verb, resource, namespace)
 
         env.api.delete(f"/apis/imagecopy.io/v1alpha1/clusterimageproviders/{env.namespace}")
-        helm.run("uninstall", RELEASE, "--wait", "--timeout=60s")
+        helm.uninstall()
         wait_for(lambda: not env.api.get(f"/api/v1/namespaces/{env.namespace}/pods")["items"], "no Pod left")
         assert copy.get().phase == "Succeeded"

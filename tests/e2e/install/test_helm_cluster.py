@@ -77,12 +77,12 @@ def test_demo_comes_with_one_install_makes_a_copy_and_leaves_only_when_nothing_i
         assert api.get(f"{GROUP}/clusterimageproviders/default")["metadata"]["uid"] == provider
 
         with pytest.raises(HelmFailed):
-            helm.run("uninstall", RELEASE, "--wait", "--timeout=60s")
+            helm.uninstall()
         assert "default/first-copy" in node.log("uninstall-guard")
         assert {pod["metadata"]["uid"] for pod in api.get(pods)["items"]} >= running
         copy.delete()
 
-        helm.run("uninstall", RELEASE, "--wait", "--timeout=60s")
+        helm.uninstall()
         wait_for(lambda: not api.get(pods)["items"], "no Pod left")
         assert api.get(f"{GROUP}/clusterimageproviders/default")["metadata"]["uid"] == provider
         assert not api.exists(f"/api/v1/namespaces/{chart.NAMESPACE}/serviceaccounts/{RELEASE}")

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from e2e.environment import Environment
-from e2e.helm import RELEASE, Helm, values_for
+from e2e.helm import Helm, values_for
 from e2e.node import Node
 from e2e.parallel import parallel_with_own_operator
 from e2e.pod import Box
@@ -63,7 +63,7 @@ def test_installed_anew_it_takes_up_what_runs_and_adopts_what_is_there(env: Envi
         running = env.copy("running")
         running.until(lambda state: state.status.get("jobID"), "a job")
 
-        helm.run("uninstall", RELEASE, "--no-hooks", "--wait", "--timeout=60s")
+        helm.uninstall("--no-hooks")
         wait_for(lambda: not _pods(env), "no Pod left")
         done.delete()
         assert running.get().phase == "Copying"
@@ -76,5 +76,5 @@ def test_installed_anew_it_takes_up_what_runs_and_adopts_what_is_there(env: Envi
         state = again.until_finished("Succeeded")
         assert (state.reason, state.status["imageID"]) == ("Adopted", image)
         assert [len(env.cloud.posts(name)) for name in ("done", "running")] == [1, 1]
-        helm.run("uninstall", RELEASE, "--wait", "--timeout=60s")
+        helm.uninstall()
     assert {again.get().phase, running.get().phase} == {"Succeeded"}

@@ -10,7 +10,8 @@ import pytest
 
 from e2e.environment import WRONG_PASSWORD, Environment, SharedEnvironment
 from e2e.parallel import Running, parallel_with_own_operator
-from ims_simulator.seed import DEFAULT_SEED, accounts
+from ims_simulator.state.accounts import accounts
+from ims_simulator.state.seed import DEFAULT_SEED
 
 _SHOWN = 24
 """A token is long, and its beginning would betray it as well."""

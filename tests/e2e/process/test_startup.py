@@ -12,7 +12,7 @@ from e2e.environment import Environment
 from e2e.parallel import parallel_with_own_operator
 from support.processes import HOST, operator_environment, program
 
-_SECONDS = 30
+_SECONDS = 90
 
 
 def _run(kubeconfig: Path, **settings: str) -> tuple[int, str]:

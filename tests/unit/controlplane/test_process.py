@@ -15,11 +15,17 @@ from controlplane.process import Process
 
 _TESTS = Path(__file__).parents[2]
 
+_SECONDS = 60.0
+"""Bound of every wait; what does not happen by then never will."""
+
+# A script's background jobs ignore SIGINT, and so would this. A signal that arrives just before a read that blocks does
+# not wake it, so nothing here blocks for long.
 _PARENT = """
-import sys, threading
+import select, signal, sys, threading
 from pathlib import Path
 from controlplane.process import Process
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 folder = Path(sys.argv[1])
 kept = []
 def start():
@@ -28,7 +34,8 @@ thread = threading.Thread(target=start)
 thread.start()
 thread.join()
 print(kept[0].pid, flush=True)
-sys.stdin.read()
+while not select.select([sys.stdin], [], [], 0.1)[0]:
+    pass
 """
 
 
@@ -43,8 +50,8 @@ def alive(pid: int) -> bool:
     return state.strip()[:1] not in {"", "Z"}
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _SECONDS
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -66,7 +73,7 @@ def test_component_dies_with_its_parent_and_the_folder_goes(tmp_path: Path, how:
         component = int(parent.stdout.readline())
         assert alive(component)
         parent.send_signal(how)
-        parent.wait(10)
+        parent.wait(_SECONDS)
         eventually(lambda: not alive(component))
         eventually(lambda: not folder.exists())
 
@@ -98,7 +105,7 @@ def test_stop_is_polite_first_where_it_may(tmp_path: Path, write_script: Callabl
     script = write_script("polite", "trap 'echo bye; exit 7' TERM\necho up\nwhile :; do sleep 0.01; done")
     process = Process([script], log=tmp_path / "log")
     eventually(lambda: "up" in process.last_lines())
-    process.stop(grace_seconds=10)
+    process.stop(grace_seconds=_SECONDS)
 
     assert process.returncode() == 7
     assert process.last_lines().endswith("bye")

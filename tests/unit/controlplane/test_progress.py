@@ -1,6 +1,7 @@
 """A waiting human sees what is done and for how long."""
 
 import io
+import re
 import threading
 
 import pytest
@@ -23,12 +24,12 @@ def test_beats_tell_what_elapsed_expected_and_detail(stream: io.StringIO, monkey
         return "3 of 7"
 
     with Progress("build", expected="8 min", detail=detail, stream=stream, every_seconds=0.01):
-        assert beaten.wait(5)
+        assert beaten.wait(60)
     text = stream.getvalue()
 
     assert "controlplane: build, usually 8 min\n" in text
-    assert "controlplane: build: 0:00 elapsed, usually 8 min; 3 of 7" in text
-    assert text.endswith("controlplane: build: done after 0:00\n")
+    assert re.search(r"controlplane: build: 0:\d\d elapsed, usually 8 min; 3 of 7", text)
+    assert re.search(r"controlplane: build: done after 0:\d\d\n$", text)
     assert ("\r" in text) == stream.isatty()
 
 
@@ -36,7 +37,7 @@ def test_failure_is_not_called_done() -> None:
     stream = io.StringIO()
     with pytest.raises(ValueError, match="x"), Progress("build", stream=stream):
         raise ValueError("x")
-    assert stream.getvalue().endswith("build: not done after 0:00\n")
+    assert re.search(r"build: not done after 0:\d\d\n$", stream.getvalue())
 
 
 def test_durations_are_minutes_and_seconds() -> None:

@@ -88,7 +88,7 @@ def test_two_processes_build_once(tmp_path: Path) -> None:
         for number in range(2)
     ]
 
-    assert [getter.wait(30) for getter in getters] == [0, 0]
+    assert [getter.wait(60) for getter in getters] == [0, 0]
     assert (tmp_path / "journal").read_text() == "built\n"
 
 

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 import imagecopy
-from ims_simulator.seed import DEFAULT_SEED, accounts
+from ims_simulator.state.accounts import accounts
+from ims_simulator.state.seed import DEFAULT_SEED
 from rendering import chart
 from rendering.chart import CHART, ROOT, Manifest, of_kind
 from unit.deploy.conftest import Render

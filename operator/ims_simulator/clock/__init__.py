@@ -1,0 +1,1 @@
+"""The cloud's own time, and the forms in which the cloud writes times."""

@@ -1,0 +1,1 @@
+"""The Image Management Service (IMS): copies and their jobs, images, lists and tags."""

@@ -1,0 +1,1 @@
+"""What can be set: knobs, and editions as presets of knobs."""
