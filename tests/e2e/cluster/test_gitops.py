@@ -83,7 +83,7 @@ def test_no_sync_finds_a_difference_and_syncing_again_does_nothing(env: Environm
     begin, writes = env.cloud.calls()[-1]["sequence"], [len(copy.writes()) for copy in copies]
 
     def calls_since() -> list[Manifest]:
-        return [call for call in env.cloud.calls() if call["sequence"] > begin]
+        return env.cloud.calls(since=begin)
 
     sync(_TIMES)
     env.kubectl("annotate", "imgcp", "--all", f"{_TRACKING}=renamed:imagecopy.io/ImageCopy:x/y")

@@ -45,7 +45,7 @@ def test_waiting_for_a_slot_costs_one_write_and_no_call_and_the_oldest_is_next(e
         assert f"all {_SLOTS} slots" in state.message
 
     def calls_since() -> list[str]:
-        return [call["kind"] for call in env.cloud.calls() if call["sequence"] > begin]
+        return [call["kind"] for call in env.cloud.calls(since=begin)]
 
     wait_for(lambda: calls_since().count("job") >= _SLOTS, "looks at the jobs that run")
     assert set(calls_since()) == {"job"}
