@@ -1,4 +1,4 @@
-"""However the outcome of the copy call got lost, it is never sent again."""
+"""A copy call is never sent again, whatever the reason why its outcome was lost."""
 
 from e2e.environment import Environment
 from e2e.objects import Copy

@@ -1,4 +1,4 @@
-"""What `make demo` takes from its user."""
+"""The variables of `make demo` and `make bench`."""
 
 import os
 import subprocess

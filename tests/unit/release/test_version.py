@@ -1,4 +1,4 @@
-"""One version: pyproject.toml has it, and whatever repeats it says the same."""
+"""The version in pyproject.toml and in all files that repeat it."""
 
 import re
 from pathlib import Path
