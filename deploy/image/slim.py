@@ -1,10 +1,11 @@
-"""Makes the image small: run in the build with the interpreter of the image, and by tests.
+"""Removes what the container image does not need. The build runs it with the image's interpreter; tests run it as well.
 
-slim.py packages DIR   drops from these site-packages the time of the build, and the generated classes of the
-                       ``kubernetes`` package that the operator never loads: two clients of hundreds each
-slim.py python         drops what no program of the image needs of Python itself, and compiles what is loaded
+slim.py packages DIR   removes from a site-packages folder the time of the build, and the generated classes of the
+                       `kubernetes` package that the operator does not load (hundreds in each of two clients)
+slim.py python         removes parts of Python that no program of the image needs, and compiles the modules that are
+                       loaded
 
-What is loaded is found out by loading it: the operator with everything that it imports.
+It finds out which modules are loaded by importing the operator and the simulator.
 """
 
 import importlib
@@ -27,20 +28,20 @@ LOADED = (
     "kubernetes.aio.config.openid",
     "encodings.idna",
 )
-"""Entry points, what they import late, and what a kubeconfig may ask for."""
+"""Entry points, modules that they import late, and modules that a kubeconfig may need."""
 
 GENERATED = ("client/api", "client/models", "aio/client/api", "aio/client/models")
 UNUSED_PYTHON = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "tkinter", "turtledemo", "test")
 
 
 def load() -> None:
-    """Import everything that the programs of the image do."""
+    """Import all modules that the programs of the image import."""
     for name in LOADED:
         importlib.import_module(name)
 
 
 def drop_generated(site_packages: Path) -> int:
-    """Remove the generated classes that are not loaded; return how many files went."""
+    """Remove the generated classes that are not loaded; return the number of removed files."""
     loaded = {name for name in sys.modules if name.startswith("kubernetes.")}
     gone = 0
     for folder in (site_packages / "kubernetes" / part for part in GENERATED):
@@ -53,7 +54,7 @@ def drop_generated(site_packages: Path) -> int:
 
 
 def drop_times(site_packages: Path) -> None:
-    """Remove when uv built our package, by which no two builds would be alike."""
+    """Remove the time at which uv built our package, which would make every build different."""
     for trace in site_packages.glob("*.dist-info/uv_cache.json"):
         record = trace.with_name("RECORD")
         lines = record.read_text().splitlines(keepends=True)
@@ -62,7 +63,7 @@ def drop_times(site_packages: Path) -> None:
 
 
 def unused_python() -> Iterator[Path]:
-    """Yield what the standard library and its installer have and nobody here needs."""
+    """Yield the files of the standard library and of package installers that the image does not need."""
     stdlib, purelib = (Path(sysconfig.get_path(name, vars={"base": sys.base_prefix})) for name in ("stdlib", "purelib"))
     yield from (stdlib / name for name in UNUSED_PYTHON)
     yield from stdlib.glob("config-*")
@@ -74,7 +75,7 @@ def unused_python() -> Iterator[Path]:
 
 
 def remove(paths: Iterable[Path]) -> None:
-    """Remove files and folders; what is not there is no error."""
+    """Remove files and folders, if they exist."""
     for path in paths:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -83,9 +84,10 @@ def remove(paths: Iterable[Path]) -> None:
 
 
 def compile_loaded() -> int:
-    """Compile what is loaded of the standard library, whatever the time of the sources; return how many files.
+    """Compile the loaded modules of the standard library; return their number.
 
-    Base images come without compiled sources, and a read-only file system can't keep them.
+    Base images have no compiled modules, and a read-only file system can't store them. The compiled modules do not
+    depend on the times of the sources.
     """
     stdlib = Path(sysconfig.get_path("stdlib"))
     files = {Path(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
@@ -95,13 +97,13 @@ def compile_loaded() -> int:
     return len(ours)
 
 
-def main(words: list[str]) -> None:
-    """Do what the command line says."""
-    match words:
+def main(arguments: list[str]) -> None:
+    """Run the command line."""
+    match arguments:
         case ["packages", site_packages]:
             load()
             drop_times(Path(site_packages))
-            print(f"{drop_generated(Path(site_packages))} generated files dropped")
+            print(f"{drop_generated(Path(site_packages))} generated files removed")
         case ["python"]:
             load()
             remove(list(unused_python()))

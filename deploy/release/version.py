@@ -1,7 +1,7 @@
-"""The version: pyproject.toml has it, and everything that repeats it is written from there.
+"""Sets and checks the version of a release in all files that repeat it. The source is pyproject.toml.
 
-version.py 1.2.3    writes it everywhere, and a heading of today into the changelog
-version.py          says which version it is and where it is not the same
+version.py 1.2.3    writes the version into all files, and a heading with today's date into the changelog
+version.py          prints the version, and fails if a file has another one
 """
 
 import re
@@ -20,22 +20,22 @@ _UNRELEASED: Final = "## [Unreleased]\n"
 
 @dataclass(frozen=True)
 class Place:
-    """Where the version is: files, and what stands before and after it there."""
+    """A place of the version: files, and the patterns before and after the version."""
 
     glob: str
     before: str
     after: str
 
     def files(self, repo: Path) -> list[Path]:
-        """Return the files; none if that part is not there."""
+        """Return the files; none if this part of the repository does not exist."""
         return sorted(repo.glob(self.glob))
 
     def found(self, text: str) -> list[str]:
-        """Return the versions in a text."""
+        """Return the versions that a text has in this place."""
         return re.findall(f"{self.before}({_SEMVER}){self.after}", text, re.MULTILINE)
 
     def changed(self, text: str, version: str) -> str:
-        """Return the text with another version."""
+        """Return the text with a new version in this place."""
         return re.sub(f"({self.before}){_SEMVER}({self.after})", rf"\g<1>{version}\g<2>", text, flags=re.MULTILINE)
 
 
@@ -55,13 +55,13 @@ COPIES: Final = (
 
 
 def current(repo: Path = REPO) -> str:
-    """Return the version."""
+    """Return the version in pyproject.toml."""
     (version,) = SOURCE.found((repo / SOURCE.glob).read_text())
     return version
 
 
 def others(repo: Path = REPO) -> Iterator[str]:
-    """Yield where another version stands."""
+    """Yield a line for each place that has another version."""
     version = current(repo)
     for place in COPIES:
         for path in place.files(repo):
@@ -71,7 +71,7 @@ def others(repo: Path = REPO) -> Iterator[str]:
 
 
 def write(version: str, repo: Path = REPO) -> list[Path]:
-    """Write the version everywhere; return the files that changed."""
+    """Write the version into all files; return the files that changed."""
     changed = {}
     for place in (SOURCE, *COPIES):
         for path in place.files(repo):
@@ -89,9 +89,9 @@ def write(version: str, repo: Path = REPO) -> list[Path]:
     return list(changed)
 
 
-def main(words: list[str]) -> None:
-    """Do what the command line says."""
-    match words:
+def main(arguments: list[str]) -> None:
+    """Run the command line."""
+    match arguments:
         case []:
             print(current())
             sys.exit("\n".join(others()) or None)

@@ -1,4 +1,4 @@
-"""Every status that ``flow`` can produce is read alike by kstatus, kubectl wait and Argo CD, and never as an error."""
+"""kstatus, kubectl wait and Argo CD read every status that `flow` can produce in the same way, and without errors."""
 
 import copy
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a control plane says when a component fails; fakes take the place of the programs."""
+"""The errors of a control plane whose components fail. Scripts replace the programs."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the build of the image drops is not missed: by the programs, and by the logins of a kubeconfig.
+"""What the build of the image removes is needed neither by the programs nor by the logins of a kubeconfig.
 
 That an operator works with the rest is shown in tests/e2e/install/test_image.py.
 """

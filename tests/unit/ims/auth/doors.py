@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from imagecopy.ims import (
     AccessKeyCredentials,
@@ -19,6 +20,7 @@ from imagecopy.ims import (
     IdentityProviderCredentials,
     ImsAuth,
     ImsClient,
+    ImsError,
     NodeAgencyCredentials,
     PasswordCredentials,
     PodIdentityCredentials,
@@ -121,6 +123,14 @@ class Doors:
     def client(self, auth: ImsAuth | Credentials, *, ims_endpoint: str | None = IMS, **wire: Any) -> ImsClient:
         auth = auth if isinstance(auth, ImsAuth) else self.auth(auth)
         return ImsClient(auth, self.wire(**wire), ims_endpoint=ims_endpoint)
+
+    async def failure(self, credentials: Credentials, kind: type[ImsError], words: str) -> ImsError:
+        """Return the error that a call with these credentials ends with; its type and message must be these."""
+        async with self.client(credentials) as client:
+            with pytest.raises(kind, match=words) as caught:
+                await client.get_image("i")
+        assert type(caught.value) is kind
+        return caught.value
 
     # What the cloud does
 

@@ -104,11 +104,7 @@ async def test_no_trouble_with_the_project_leaves_a_call_in_doubt(
     doors: Doors, answer: Answer, kind: type[ImsError], words: str
 ) -> None:
     doors.answers[PROJECTS] = lambda _: answer
-    async with doors.client(BY_KEY) as client:
-        with pytest.raises(kind, match=words) as caught:
-            await client.get_image("i")
-    assert type(caught.value) is kind
-    assert isinstance(caught.value, SurelyNotDone)
+    assert isinstance(await doors.failure(BY_KEY, kind, words), SurelyNotDone)
     assert doors.to("ims") == []
 
 

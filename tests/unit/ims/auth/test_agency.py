@@ -118,10 +118,7 @@ async def test_an_agency_that_is_not_given_is_told(
     asked: int,
 ) -> None:
     on_agency(doors, path, answer)
-    async with doors.client(credentials) as client:
-        with pytest.raises(kind, match=words) as caught:
-            await client.get_image("i")
-    assert type(caught.value) is kind
+    await doors.failure(credentials, kind, words)
     assert sum(map(is_agency, doors.requests)) == asked
     assert doors.to("ims") == []
 

@@ -79,10 +79,7 @@ async def test_a_metadata_service_that_gives_no_key_is_told(
     doors: Doors, path: str, answer: Answer, kind: type[ImsError], words: str
 ) -> None:
     doors.answers[path] = lambda _: answer
-    async with doors.client(BY_NODE) as client:
-        with pytest.raises(kind, match=words) as caught:
-            await client.get_image("i")
-    assert type(caught.value) is kind
+    await doors.failure(BY_NODE, kind, words)
     assert doors.to("ims") == []
 
 
