@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import httpx
 
+from controlplane import environment
 from controlplane.binaries import find_binaries
 from controlplane.errors import ControlPlaneError
 from controlplane.plane import ControlPlane
@@ -223,7 +224,8 @@ def wait_until(done: Callable[[], bool], what: str, seconds: float) -> None:
 @contextlib.contextmanager
 def parts() -> Iterator[tuple[Demo, ExitStack]]:
     """Start the control plane, and end everything afterwards."""
-    binaries = find_binaries()
+    binaries = find_binaries()  # with the user's proxies, as it may download
+    environment.clean()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imagecopy-demo-")))
         say("==> starting etcd and kube-apiserver")
