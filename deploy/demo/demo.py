@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import httpx
 
+from controlplane import environment
 from controlplane.binaries import find_binaries
 from controlplane.components import free_ports
 from controlplane.errors import ControlPlaneError
@@ -185,7 +186,8 @@ def is_free(port: int) -> bool:
 @contextlib.contextmanager
 def parts() -> Iterator[tuple[Demo, ExitStack]]:
     """Start the control plane; at the end, stop everything."""
-    binaries = find_binaries()
+    binaries = find_binaries()  # with the user's proxies, as it may download
+    environment.clean()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imagecopy-demo-")))
         say("==> starting etcd and kube-apiserver")

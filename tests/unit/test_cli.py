@@ -60,7 +60,7 @@ def test_the_crds_are_written_where_asked(tmp_path: Path) -> None:
     assert written == [
         f"imagecopy.io_{kind}.yaml" for kind in ("clusterimageproviders", "imagecopies", "imageproviders")
     ]
-    assert [Path(line).name for line in sorted(result.output.split())] == written
+    assert [Path(line).name for line in sorted(result.output.splitlines())] == written
 
 
 def test_the_crds_need_a_folder() -> None:
