@@ -1,4 +1,4 @@
-"""A cloud with every way in, of a few lines. It checks signatures with the official SDK, and tokens by name."""
+"""A small fake cloud with all authentication methods. It checks signatures with the official SDK."""
 
 import asyncio
 import json
@@ -55,7 +55,7 @@ def oidc_of(file: Path) -> IdentityProviderCredentials:
 
 
 def rewrite(file: Path, content: str | bytes | None) -> None:
-    """Put something else into a file, or take it away."""
+    """Replace the content of a file, or remove the file."""
     if content is None:
         file.unlink()
     else:
@@ -78,10 +78,10 @@ def refused(message: str = "No.", code: str = "APIGW.0301", **headers: str) -> h
     return httpx.Response(401, json={"error_msg": message, "error_code": code}, headers=headers)
 
 
-class Doors:
-    """Answers by path: what a test put into ``answers``, else as it should be.
+class LoginCloud:
+    """Answers by path: with the handler that a test put into `answers`, else as the real cloud does.
 
-    Logins last ``life``. Of what it gave, it takes what is in ``tokens`` and ``keys``; a test may take it out.
+    A login is valid for `life`. The cloud accepts the tokens and keys in `tokens` and `keys`; a test may remove some.
     """
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class Doors:
         self.under_way = 0
         self.most_under_way = 0
 
-    # What the operator has
+    # The operator's side
 
     def wall(self) -> datetime:
         """The operator's clock, which may be wrong."""
@@ -132,7 +132,7 @@ class Doors:
         assert type(caught.value) is kind
         return caught.value
 
-    # What the cloud does
+    # The cloud's side
 
     @property
     def now(self) -> datetime:
@@ -146,7 +146,7 @@ class Doors:
         return [request.url.path for request in self.requests]
 
     def to(self, path: str) -> list[httpx.Request]:
-        """Return the requests to a path; ``ims`` for all that are no login."""
+        """Return the requests to a path, or with `ims` all requests but those of a login."""
         logins = (TOKENS, KEYS, ID_TOKENS, PROJECTS, METADATA_TOKEN, METADATA_KEY, "/v1/credentials")
         return [r for r in self.requests if r.url.path == path or (path == "ims" and r.url.path not in logins)]
 
@@ -157,7 +157,7 @@ class Doors:
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
-            answer = self.answers.get(request.url.path, self.as_it_should_be)(request)
+            answer = self.answers.get(request.url.path, self.usual_answer)(request)
             if isinstance(answer, Awaitable):
                 answer = await answer
         finally:
@@ -166,7 +166,7 @@ class Doors:
             raise answer
         return answer
 
-    def as_it_should_be(self, request: httpx.Request) -> httpx.Response:
+    def usual_answer(self, request: httpx.Request) -> httpx.Response:
         match request.url.path:
             case "/v3/auth/tokens" | "/v3.0/OS-AUTH/id-token/tokens":
                 return self.give_token(request)
@@ -223,7 +223,7 @@ class Doors:
         }
 
     def check(self, request: httpx.Request) -> httpx.Response | None:
-        """Return a refusal, or None if whoever sent the request may."""
+        """Return a refusal, or None if the request is authenticated."""
         if token := request.headers.get("x-auth-token"):
             return None if token in self.tokens else refused("The token must be updated.", "APIGW.0307")
         got = request.headers.get("authorization", "")
@@ -247,6 +247,6 @@ class Doors:
 
         async def slow(request: httpx.Request) -> Answer:
             await asyncio.sleep(0.001)
-            return answer or self.as_it_should_be(request)
+            return answer or self.usual_answer(request)
 
         self.answers[path] = slow
