@@ -17,7 +17,8 @@ from imagecopy.reconcile.gate import Gate
 from imagecopy.reconcile.providers import Access
 from ims_simulator.app import create_app
 from ims_simulator.control.requests import CLOUD
-from ims_simulator.settings.knobs import Knobs, apply
+from ims_simulator.settings.assignments import apply
+from ims_simulator.settings.knobs import Knobs
 from ims_simulator.state.faults import FaultSpec
 from ims_simulator.state.ids import uuid_id
 from unit.flow.builders import T0
