@@ -19,7 +19,8 @@ from imagecopy.providers.limiter import CallLimiter
 from imagecopy.providers.registry import Access
 from ims_simulator.app import create_app
 from ims_simulator.control.requests import CLOUD
-from ims_simulator.settings.knobs import Knobs, apply
+from ims_simulator.settings.assignments import apply
+from ims_simulator.settings.knobs import Knobs
 from ims_simulator.state.faults import FaultSpec
 from ims_simulator.state.ids import uuid_id
 from unit.copies.builders import Clock, FakeKube, Operator, body
