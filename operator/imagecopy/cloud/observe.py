@@ -10,7 +10,7 @@ from imagecopy import ims
 from imagecopy.cloud import translate
 from imagecopy.cloud.access import CloudAccess, TurnTooFar
 from imagecopy.cloud.shared_reads import SharedReads
-from imagecopy.flow.decide import target_to_follow
+from imagecopy.flow.image import target_to_follow
 from imagecopy.flow.observation import (
     ImageState,
     JobObserved,

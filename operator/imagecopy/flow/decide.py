@@ -24,10 +24,11 @@ from typing import Final, assert_never
 
 from imagecopy.api.base import as_utc
 from imagecopy.api.conditions import ConditionStatus, ConditionType, Reason
-from imagecopy.api.imagecopy import Attempt, AttemptOutcome, ImageCopyStatus, Phase
+from imagecopy.api.imagecopy import Attempt, AttemptOutcome, Phase
 from imagecopy.flow import conditions
 from imagecopy.flow.backoffs import BACKOFFS
 from imagecopy.flow.conditions import PROVIDER_ANSWERS, SOURCE_IS_ACTIVE, ConditionUpdate
+from imagecopy.flow.image import after_tags, copying, follow_image, image_ready, target_to_follow
 from imagecopy.flow.marker import Marker, token_of
 from imagecopy.flow.observation import (
     Cause,
@@ -36,7 +37,6 @@ from imagecopy.flow.observation import (
     JobState,
     NothingObserved,
     Observation,
-    ObservedImage,
     PostAccepted,
     PostOutcome,
     Postponed,
@@ -51,13 +51,12 @@ from imagecopy.flow.observation import (
     Trouble,
     alive,
 )
-from imagecopy.flow.pacing import doubling, next_follow, next_poll
+from imagecopy.flow.pacing import doubling, next_poll
 from imagecopy.flow.steps import (
     REST,
     Event,
     EventType,
     PostCopy,
-    SetTags,
     Step,
     back_off,
     deadline_exceeded,
@@ -65,7 +64,6 @@ from imagecopy.flow.steps import (
     give_up_attempt,
     next_attempt,
     resolve_outcome,
-    succeed,
     transition_events,
     until_deadline,
     with_duplicate_event,
@@ -81,8 +79,6 @@ PROGRESS_POINTS: Final = 10
 """Progress is written when it moved by this many points ..."""
 PROGRESS_PAUSE_SECONDS: Final = 15
 """... and this many seconds after it was last written."""
-_GONE_SECONDS: Final = 10.0
-"""The pause before a new attempt when the image that was being adopted has vanished."""
 
 
 def decide(view: View, observed: Observation, now: datetime) -> Step:
@@ -109,11 +105,11 @@ def decide(view: View, observed: Observation, now: datetime) -> Step:
         case JobObserved():
             return _job(view.in_project(observed.project), observed, now)
         case Postponed():
-            return Step(_copying(view, now), until_deadline(view, observed.seconds, now))
+            return Step(copying(view, now), until_deadline(view, observed.seconds, now))
         case TargetObserved():
-            return _follow_image(view.in_project(observed.project), observed.target, now)
+            return follow_image(view.in_project(observed.project), observed.target, now)
         case TagsSet():
-            return _after_tags(view, observed, now)
+            return after_tags(view, observed, now)
         case TagsRefused():
             return back_off(view.with_status(image_id=observed.image_id), observed.trouble, now)
         case Trouble():
@@ -127,7 +123,7 @@ def _without_observation(view: View, now: datetime) -> Step:
     status = view.status
     if is_finished(status):
         if is_true(status, ConditionType.READY) and status.image_id:
-            return _image_ready(view, status.image_id, now)
+            return image_ready(view, status.image_id, now)
         return Step(conditions.unchanged(view, now))
     if view.overdue(now):
         return deadline_exceeded(view, now)
@@ -160,7 +156,7 @@ def waiting_seconds(ahead: int) -> float:
 def _after_preflight(view: View, observed: PreflightObserved, now: datetime) -> Step:
     found = target_to_follow(view, observed.targets)
     if found is not None:
-        return _follow_image(view.in_project(observed.project), found, now)
+        return follow_image(view.in_project(observed.project), found, now)
     source = observed.source
     if source is None:
         return back_off(view, Trouble(Cause.TRANSIENT, "the source image could not be read"), now)
@@ -213,20 +209,7 @@ def _accepted(view: View, observed: PostAccepted, now: datetime) -> Step:
     attempt = observed.with_job
     view = view.with_status(attempt=attempt, job_id=observed.job_id, progress="0%")
     words = f"attempt {attempt.number} was accepted as job {observed.job_id}"
-    return Step(_copying(view, now), view.bounds.first, (Event(EventType.NORMAL, "Submitted", words),))
-
-
-def _copying(view: View, now: datetime) -> ImageCopyStatus:
-    """Report that the copy is being made; always in the same words, so that a poll alone causes no write."""
-    attempt = in_flight(view.status)
-    if attempt is None or attempt.job_id is None:
-        words = f"image {view.status.image_id} is being made in the cloud"
-        return conditions.reconciling(view, now, Reason.COPYING, words, PROVIDER_ANSWERS)
-    words = f"job {attempt.job_id} is running in the cloud"
-    submitted = ConditionUpdate(
-        ConditionType.SUBMITTED, ConditionStatus.TRUE, Reason.COPYING, f"accepted as job {attempt.job_id}"
-    )
-    return conditions.reconciling(view, now, Reason.COPYING, words, PROVIDER_ANSWERS, submitted)
+    return Step(copying(view, now), view.bounds.first, (Event(EventType.NORMAL, "Submitted", words),))
 
 
 def _rejected(view: View, observed: PostRejected, now: datetime) -> Step:
@@ -261,7 +244,7 @@ def _job(view: View, observed: JobObserved, now: datetime) -> Step:
         image_id = observed.image_id or view.status.image_id
         if image_id is None:
             return resolve_outcome(view, now, "the job succeeded but does not name its image")
-        return _image_ready(view, image_id, now)
+        return image_ready(view, image_id, now)
     if observed.state is JobState.FAILED:
         trouble = observed.trouble or Trouble(Cause.TRANSIENT, "the job failed, and the cloud gives no reason")
         return give_up_attempt(view, now, AttemptOutcome.FAILED, trouble)
@@ -287,73 +270,19 @@ def _running(view: View, observed: JobObserved, now: datetime) -> Step:
     moved = observed.progress != recent.progress or recent.progress_moved_at is None
     stalled_for = 0.0 if moved else (now - (recent.progress_moved_at or now)).total_seconds()
     pause = next_poll((now - since).total_seconds(), observed.progress, stalled_for, view.bounds, view.expected_seconds)
-    return Step(_copying(view, now), until_deadline(view, pause, now), events)
+    return Step(copying(view, now), until_deadline(view, pause, now), events)
 
 
 def _after_lookup(view: View, observed: TargetsObserved, now: datetime) -> Step:
     """Decide by the image, because the job is not known to the operator or to the cloud."""
     found = target_to_follow(view, observed.targets)
     if found is not None:
-        return _follow_image(view, found, now)
+        return follow_image(view, found, now)
     attempt = in_flight(view.status)
     mark = Marker(view.owner, attempt.token) if attempt else None
     for target in observed.targets:
         if target.marker == mark and target.state is ImageState.DEAD:
-            return _follow_image(view, target, now)
+            return follow_image(view, target, now)
     if attempt is not None and attempt.job_id:
         return resolve_outcome(view, now, f"the cloud no longer knows job {attempt.job_id}")
     return resolve_outcome(view, now, "the outcome of the copy request is not known")
-
-
-def _follow_image(view: View, target: ObservedImage, now: datetime) -> Step:
-    """Follow a target by the state of its image, because no job is known."""
-    status = view.status
-    if target.state is ImageState.ACTIVE:
-        return _image_ready(view, target.id, now)
-    if target.state is ImageState.PENDING:
-        if view.overdue(now):
-            return deadline_exceeded(view, now)
-        began = status.start_time or as_utc(now)  # an adopted copy had no POST, but needs a deadline, too
-        view = view.with_status(image_id=target.id, target_name=view.target_name, start_time=began)
-        since = status.attempt.posted_at if status.attempt else began
-        pause = next_follow((now - since).total_seconds(), view.bounds, view.expected_seconds)
-        return Step(_copying(view, now), until_deadline(view, pause, now))
-    words = f"image {target.id} is {target.status} in the cloud"
-    if is_true(status, ConditionType.READY) or target.id == view.spec.target.adopt_image_id:
-        return fail(view, now, Reason.IMAGE_MISSING, words)
-    if in_flight(status) and target.state is ImageState.ABSENT:
-        return resolve_outcome(view, now, words)
-    if in_flight(status):
-        return give_up_attempt(view, now, AttemptOutcome.FAILED, Trouble(Cause.TRANSIENT, words))
-    gone = view.with_status(image_id=None, target_tags=None)
-    return next_attempt(gone, now, _GONE_SECONDS, Reason.TRANSIENT_ERROR, words)
-
-
-def target_to_follow(view: View, targets: tuple[ObservedImage, ...]) -> ObservedImage | None:
-    """Return the target to follow: an active one, else one that an attempt is still making; None if there is none."""
-    ended = {token_of(view.uid, attempt.number) for attempt in view.status.attempts}
-    ours = [(target, target.marker) for target in targets if target.marker and target.marker.owner == view.owner]
-    active = [target for target, _ in ours if target.state is ImageState.ACTIVE]
-    made = [target for target, marker in ours if target.state is ImageState.PENDING and marker.token not in ended]
-    return next(iter(active + made), None)
-
-
-def _image_ready(view: View, image_id: str, now: datetime) -> Step:
-    """The image is there: set its tags if they differ, then succeed."""
-    wanted, have = view.wanted_tags, view.status.target_tags or {}
-    if wanted == have:
-        return succeed(view, image_id, now)
-    # A changed value is removed first, because no page documents that creating a tag again overwrites it.
-    remove = {key: value for key, value in have.items() if wanted.get(key) != value}
-    add = {key: value for key, value in wanted.items() if have.get(key) != value}
-    status = view.status
-    if status.phase is Phase.FAILED:  # a retry has begun, and has found the image
-        words = f"image {image_id} is ready; its tags are being set"
-        status = conditions.reconciling(
-            view.with_status(image_id=image_id), now, Reason.COPYING, words, PROVIDER_ANSWERS
-        )
-    return Step(status, action=SetTags(image_id, remove, add))
-
-
-def _after_tags(view: View, observed: TagsSet, now: datetime) -> Step:
-    return succeed(view.with_status(target_tags=view.wanted_tags or None), observed.image_id, now)

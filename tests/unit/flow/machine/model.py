@@ -12,9 +12,10 @@ from jsonschema import Draft202012Validator
 
 from imagecopy.api.crd import crds
 from imagecopy.api.imagecopy import DeletionPolicy, ImageCopyStatus
-from imagecopy.flow.decide import decide, target_to_follow
+from imagecopy.flow.decide import decide
 from imagecopy.flow.deletion import DeleteImage, DeletionRequested, decide_deletion, deletion_needs
 from imagecopy.flow.deletion import Observation as DeletionSeen
+from imagecopy.flow.image import target_to_follow
 from imagecopy.flow.marker import Marker
 from imagecopy.flow.observation import (
     Cause,
