@@ -35,8 +35,8 @@ demo: $(SYNCED) ## Show the whole job: real API server, simulated cloud, three c
 test: lint unit simulator e2e ## Lint, types, unit, simulator and end-to-end tests
 
 .PHONY: unit
-unit: controlplane ## Unit tests (those of the chart render it with helm)
-	$(RUN)/python -m pytest -n auto tests/unit
+unit: controlplane ## Unit tests (those of the chart render it with helm), and some hundred schedules of the simulation
+	$(RUN)/python -m pytest -n auto tests/unit tests/simulation
 
 .PHONY: simulator
 simulator: $(SYNCED) ## Tests of the cloud's simulator, and of our traffic against its kept logs
@@ -54,6 +54,10 @@ e2e: controlplane ## End-to-end tests on a real control plane
 .PHONY: chaos
 chaos: controlplane ## Kill the operator at every named point: make chaos SECONDS=1200 SEED=1 (BREAK=... breaks the protocol)
 	@PYTHONPATH=tests $(RUN)/python -m chaos --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED)) $(if $(BREAK),--break $(BREAK))
+
+.PHONY: simulate
+simulate: $(SYNCED) ## Run schedules of the simulation: make simulate SEEDS=1000 (REPLAY=seed prints one, BREAK=... breaks the operator)
+	@PYTHONPATH=tests $(RUN)/python -m simulation $(if $(REPLAY),--replay $(REPLAY),--seeds $(or $(SEEDS),1000)) $(if $(BREAK),--break $(BREAK))
 
 .PHONY: bench
 bench: controlplane ## Measure: build/bench/*.jsonl (about 45 min; QUICK=1 under 3 min; SCENARIOS="bursts waiting")

@@ -1,7 +1,7 @@
-"""The demo, `make demo`: the operator on a real control plane, with a simulated cloud, on this machine.
+"""The demo (`make demo`): copies images of a simulated cloud with a real control plane, all on one machine.
 
-It starts all of them, applies the manifests of this folder with kubectl, and shows what a user sees. It exits with 0 if
-every copy ended as expected, and leaves nothing running.
+It starts the control plane, the simulator and the operator, applies the manifests of this folder with kubectl, and
+shows what a user sees. It exits with 0 if every copy ended as expected, and leaves nothing running.
 """
 
 import contextlib
@@ -14,17 +14,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
+from controlplane import environment
 from controlplane.binaries import find_binaries
+from controlplane.components import free_ports
 from controlplane.errors import ControlPlaneError
 from controlplane.plane import ControlPlane
 from controlplane.process import Process
+from support.processes import HOST, Operator, program, wait_until_answers
+from support.waiting import NotInTime, wait_for
 
 _HERE: Final = Path(__file__).parent
 _ROOT: Final = _HERE.parent.parent
@@ -42,11 +46,11 @@ _EXPECTED: Final = {
 
 
 class DemoFailed(Exception):
-    """The demo did not go as expected; the message says what happened instead."""
+    """The demo did not end as expected. The message says what happened instead."""
 
 
 class Demo:
-    """The running control plane, simulator and operator, and the commands that show them."""
+    """The running parts of the demo."""
 
     def __init__(self, plane: ControlPlane, folder: Path) -> None:
         self.plane = plane
@@ -55,67 +59,53 @@ class Demo:
         self.simulator = ""
 
     def show(self, *arguments: str, given: str | None = None, check: bool = True) -> None:
-        """Run a kubectl command, and print the command and its output."""
+        """Print a kubectl command, and run it."""
         say(f"\n$ kubectl {shlex.join(arguments)}")
         done = subprocess.run([*self.kubectl, *arguments], input=given, text=True)
         if check and done.returncode != 0:
             raise DemoFailed(f"kubectl {shlex.join(arguments)} ended with {done.returncode}")
 
     def start_simulator(self, stack: ExitStack) -> None:
-        """Start the simulated cloud."""
-        port = _SIMULATOR_PORT if is_free(_SIMULATOR_PORT) else free_port()
-        self.simulator = f"http://127.0.0.1:{port}"
-        command = [program("ims-simulator"), "--port", str(port), "--copy-seconds", str(_COPY_SECONDS)]
-        self._start(stack, command, "simulator", f"{self.simulator}/_simulator/config")
+        """Start the simulator of the cloud."""
+        port = _SIMULATOR_PORT if is_free(_SIMULATOR_PORT) else free_ports(1)[0]
+        self.simulator = f"http://{HOST}:{port}"
+        options = ["--port", str(port), "--copy-seconds", str(_COPY_SECONDS)]
+        process = Process([program("ims-simulator"), *options], log=self.folder / "simulator.log")
+        stack.callback(process.stop, 10.0)
+        wait_until_answers(process, port, "/_simulator/config", _START_SECONDS)
 
     def start_operator(self, stack: ExitStack) -> None:
-        """Start the operator as a process of its own, as in a Pod."""
-        health = free_port()
-        env = {
-            "KUBECONFIG": str(self.plane.kubeconfig),
+        """Start the operator as a process of its own, as a Pod would run it."""
+        settings = {
             "IMAGECOPY_ENDPOINT_ALLOWLIST": self.simulator.removeprefix("http://"),
             "IMAGECOPY_LOG_FORMAT": "console",
-            "IMAGECOPY_HEALTH_PORT": str(health),
             "IMAGECOPY_METRICS_PORT": "0",
         }
-        self._start(stack, [program("imagecopy"), "run"], "operator", f"http://127.0.0.1:{health}/readyz", env)
-
-    def _start(
-        self, stack: ExitStack, command: list[str], name: str, ready: str, env: dict[str, str] | None = None
-    ) -> None:
-        process = Process(command, log=self.folder / f"{name}.log", env={**os.environ, **(env or {})})
-        stack.callback(process.stop, 10.0)
-
-        def answers() -> bool:
-            if process.returncode() is not None:
-                raise DemoFailed(f"the {name} ended:\n{process.last_lines()}")
-            with contextlib.suppress(httpx.TransportError):
-                return httpx.get(ready, trust_env=False).is_success
-            return False
-
-        wait_until(answers, f"the {name} to be ready", _START_SECONDS)
+        operator = Operator(self.plane.kubeconfig, self.folder / "operator.log", free_ports(1)[0], settings)
+        stack.callback(operator.stop)
+        operator.wait_ready(_START_SECONDS)
 
     def apply(self) -> None:
-        """Apply the manifests, with the port of this simulator instead of the one in the files."""
+        """Apply the manifests of this folder. Only the port of the simulator may differ from the files."""
         for file in sorted(_HERE.glob("*.yaml")):
             text = file.read_text().replace(f"http://127.0.0.1:{_SIMULATOR_PORT}", self.simulator)
             say(f"\n$ kubectl apply -f {file.relative_to(_ROOT)}")
             subprocess.run([*self.kubectl, "apply", "-f", "-"], input=text, text=True, check=True)
 
     def copies(self) -> dict[str, Any]:
-        """Return the ImageCopies' statuses by name."""
+        """Return the statuses of the ImageCopies, by name."""
         listed = self.plane.kubectl("get", "imagecopies", "-n", _NAMESPACE, "-o", "json").stdout
         return {item["metadata"]["name"]: item["status"] for item in json.loads(listed)["items"]}
 
     def watch(self) -> None:
-        """Show the copies until all of them have ended."""
+        """Show the copies until all have ended."""
         say(f"\n$ kubectl get imgcp -n {_NAMESPACE} --watch")
         with subprocess.Popen([*self.kubectl, "get", "imgcp", "-n", _NAMESPACE, "--watch"]) as watching:
             try:
                 ended = {"Succeeded", "Failed"}
-                wait_until(
+                wait_for(
                     lambda: {status.get("phase") for status in self.copies().values()} <= ended,
-                    "all copies to end",
+                    "all copies have ended",
                     _LIMIT_SECONDS,
                 )
                 time.sleep(0.5)  # for the watch to show the last line
@@ -123,28 +113,28 @@ class Demo:
                 watching.terminate()
 
     def check(self) -> str:
-        """Return the summary.
+        """Return a summary.
 
         Raises:
-            DemoFailed: a copy did not end as expected.
+            DemoFailed: a copy did not end as expected, or was requested more than once.
         """
         lines = []
         for name, status in self.copies().items():
-            seen = (status.get("phase"), (status.get("failure") or {}).get("code"))
-            if seen != _EXPECTED[name]:
-                raise DemoFailed(f"{name} is {seen}, but {_EXPECTED[name]} was expected: see the logs in {self.folder}")
-            lines.append(f"  {name:18} {seen[0]:10} {status.get('imageID') or status['failure']['message']}")
+            outcome = (status.get("phase"), (status.get("failure") or {}).get("code"))
+            if outcome != _EXPECTED[name]:
+                raise DemoFailed(f"{name} ended with {outcome} instead of {_EXPECTED[name]}: see the output above")
+            lines.append(f"  {name:18} {outcome[0]:10} {status.get('imageID') or status['failure']['message']}")
         calls = httpx.get(f"{self.simulator}/_simulator/calls", params={"kind": "copy"}, trust_env=False).json()
         posts = len(calls["calls"])
         if posts != len(_EXPECTED):
-            raise DemoFailed(f"the cloud got {posts} copy calls for {len(_EXPECTED)} objects")
-        lines.append(f"  The cloud got {posts} copy calls: one for each object.")
+            raise DemoFailed(f"the cloud received {posts} copy calls for {len(_EXPECTED)} objects")
+        lines.append(f"  The cloud received {posts} copy calls: one for each object.")
         return "\n".join(lines)
 
 
 def run(demo: Demo, stack: ExitStack) -> None:
-    """Run all steps of the demo."""
-    say("==> starting the simulated cloud")
+    """Run the demo."""
+    say("==> starting the simulator of the cloud")
     demo.start_simulator(stack)
     demo.show("apply", "--server-side", "-f", "crds/")
     demo.show("wait", "--for=condition=Established", "-f", "crds/")
@@ -156,14 +146,14 @@ def run(demo: Demo, stack: ExitStack) -> None:
     demo.show("get", "imgcp", "-n", _NAMESPACE, "-o", "wide")
     demo.show("describe", "imgcp", "whole-server", "-n", _NAMESPACE)
     demo.show("events", "--for", "imgcp/golden-encrypted", "-n", _NAMESPACE)
-    say("\n==> all copies ended as expected")
+    say("\n==> everything ended as expected")
     say(demo.check())
 
 
 def keep(demo: Demo) -> None:
     """Leave everything running until Ctrl-C."""
     say(f"""
-==> still running until Ctrl-C. Try in another terminal:
+==> everything keeps running; Ctrl-C stops it. In another terminal:
 
   export KUBECONFIG={demo.plane.kubeconfig}
   export PATH={demo.plane.binaries.kubectl.parent}:$PATH
@@ -183,47 +173,21 @@ def is_kept() -> bool:
 
 
 def say(line: str) -> None:
-    """Print a line at once, so that it stays in order with the output of kubectl."""
+    """Print a line and flush it, in order with the output of kubectl."""
     print(line, flush=True)
 
 
-def program(name: str) -> str:
-    """Return the path of a program in this virtual environment."""
-    return str(Path(sys.executable).with_name(name))
-
-
 def is_free(port: int) -> bool:
-    """Tell whether a port of this machine can be listened on."""
+    """Tell whether nothing listens on a port of this machine."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-def free_port() -> int:
-    """Return a port that can be listened on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_until(done: Callable[[], bool], what: str, seconds: float) -> None:
-    """Wait until ``done`` returns True.
-
-    Raises:
-        DemoFailed: it did not within so many seconds.
-    """
-    until = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > until:
-            raise DemoFailed(f"waited {seconds:.0f} s for {what}")
-        time.sleep(0.2)
+        return probe.connect_ex((HOST, port)) != 0
 
 
 @contextlib.contextmanager
 def parts() -> Iterator[tuple[Demo, ExitStack]]:
-    """Start the control plane, and stop everything at the end."""
-    binaries = find_binaries()
+    """Start the control plane; at the end, stop everything."""
+    binaries = find_binaries()  # with the user's proxies, as it may download
+    environment.clean()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imagecopy-demo-")))
         say("==> starting etcd and kube-apiserver")
@@ -241,8 +205,8 @@ def main() -> int:
             if is_kept():
                 keep(demo)
             else:
-                say("\nTry next: `make demo KEEP=1` leaves everything running. README.md explains the first copy in a real cloud.")
-    except (DemoFailed, ControlPlaneError, subprocess.CalledProcessError) as exc:
+                say("\nTry next: `make demo KEEP=1` leaves it running; README.md has the first copy in a real cloud.")
+    except (DemoFailed, NotInTime, ControlPlaneError, subprocess.CalledProcessError) as exc:
         print(f"demo: {exc}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

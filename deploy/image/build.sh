@@ -1,9 +1,9 @@
 #!/bin/sh
-# Builds the container image with docker, podman or buildah. Options are passed to the builder.
+# Builds the container image with docker, podman or buildah. Arguments are options of the builder.
 #   IMAGE    name and tag (default: those of the chart)
-#   BUILDER  docker, podman or buildah (default: the first that works). In a container, buildah and podman may need
+#   BUILDER  docker, podman or buildah (default: the first that works); inside a container, buildah and podman may need
 #            BUILDAH_ISOLATION=chroot
-# Two builds of one commit with the same base images are equal: all times are those of the commit (SOURCE_DATE_EPOCH).
+# Two builds of one commit with the same base images are identical: all times are the commit's (SOURCE_DATE_EPOCH).
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -32,7 +32,7 @@ if [ -z "$builder" ]; then
     done
 fi
 if [ -z "$builder" ]; then
-    echo "make image: docker, podman and buildah are missing or do not work here: install one, or see why with \`docker info\`" >&2
+    echo "make image: none of docker, podman and buildah works here; \`docker info\` or \`podman info\` shows why" >&2
     exit 1
 fi
 
@@ -43,7 +43,7 @@ case $builder in
     podman) podman build --format oci --timestamp "$SOURCE_DATE_EPOCH" "$@" . ;;
     buildah) buildah build --format oci --timestamp "$SOURCE_DATE_EPOCH" "$@" . ;;
     *)
-        echo "make image: BUILDER=$builder is not known: use docker, podman or buildah" >&2
+        echo "make image: BUILDER=$builder is not supported: use docker, podman or buildah" >&2
         exit 1
         ;;
 esac

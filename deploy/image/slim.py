@@ -1,10 +1,11 @@
-"""Makes the container image small. It runs during the build, with the interpreter of the image, and in tests.
+"""Removes what the container image does not need. The build runs it with the image's interpreter; tests run it as well.
 
-slim.py packages DIR   removes from these site-packages the time of the build, and the generated classes of the
-                       ``kubernetes`` package that the operator never loads: hundreds in each of two clients
-slim.py python         removes the parts of Python that no program of the image needs, and compiles the loaded modules
+slim.py packages DIR   removes from a site-packages folder the time of the build, and the generated classes of the
+                       `kubernetes` package that the operator does not load (hundreds in each of two clients)
+slim.py python         removes parts of Python that no program of the image needs, and compiles the modules that are
+                       loaded
 
-It imports the operator to find out which modules are loaded.
+It finds out which modules are loaded by importing the operator and the simulator.
 """
 
 import importlib
@@ -34,7 +35,7 @@ UNUSED_PYTHON = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "tkinter", "tu
 
 
 def load() -> None:
-    """Import every module that the programs of the image import."""
+    """Import all modules that the programs of the image import."""
     for name in LOADED:
         importlib.import_module(name)
 
@@ -53,7 +54,7 @@ def drop_generated(site_packages: Path) -> int:
 
 
 def drop_times(site_packages: Path) -> None:
-    """Remove the time at which uv built our package, because it makes every build different."""
+    """Remove the time at which uv built our package, which would make every build different."""
     for trace in site_packages.glob("*.dist-info/uv_cache.json"):
         record = trace.with_name("RECORD")
         lines = record.read_text().splitlines(keepends=True)
@@ -62,7 +63,7 @@ def drop_times(site_packages: Path) -> None:
 
 
 def unused_python() -> Iterator[Path]:
-    """Yield the parts of the standard library and its installer that no program needs."""
+    """Yield the files of the standard library and of package installers that the image does not need."""
     stdlib, purelib = (Path(sysconfig.get_path(name, vars={"base": sys.base_prefix})) for name in ("stdlib", "purelib"))
     yield from (stdlib / name for name in UNUSED_PYTHON)
     yield from stdlib.glob("config-*")
@@ -74,7 +75,7 @@ def unused_python() -> Iterator[Path]:
 
 
 def remove(paths: Iterable[Path]) -> None:
-    """Remove files and folders; a missing one is no error."""
+    """Remove files and folders, if they exist."""
     for path in paths:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -83,9 +84,10 @@ def remove(paths: Iterable[Path]) -> None:
 
 
 def compile_loaded() -> int:
-    """Compile the loaded modules of the standard library, independent of file times; return their number.
+    """Compile the loaded modules of the standard library; return their number.
 
-    Base images come without compiled sources, and a read-only file system can't keep them.
+    Base images have no compiled modules, and a read-only file system can't store them. The compiled modules do not
+    depend on the times of the sources.
     """
     stdlib = Path(sysconfig.get_path("stdlib"))
     files = {Path(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
@@ -95,9 +97,9 @@ def compile_loaded() -> int:
     return len(ours)
 
 
-def main(words: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Run the command line."""
-    match words:
+    match arguments:
         case ["packages", site_packages]:
             load()
             drop_times(Path(site_packages))

@@ -1,7 +1,7 @@
-"""The version: it is in pyproject.toml, and is written from there to every other place.
+"""Sets and checks the version of a release in all files that repeat it. The source is pyproject.toml.
 
-version.py 1.2.3    writes it to every place, and a heading with today's date into the changelog
-version.py          prints the version, and the places that have another one
+version.py 1.2.3    writes the version into all files, and a heading with today's date into the changelog
+version.py          prints the version, and fails if a file has another one
 """
 
 import re
@@ -20,7 +20,7 @@ _UNRELEASED: Final = "## [Unreleased]\n"
 
 @dataclass(frozen=True)
 class Place:
-    """A place of the version: files, and the text before and after it."""
+    """A place of the version: files, and the patterns before and after the version."""
 
     glob: str
     before: str
@@ -31,11 +31,11 @@ class Place:
         return sorted(repo.glob(self.glob))
 
     def found(self, text: str) -> list[str]:
-        """Return the versions in a text."""
+        """Return the versions that a text has in this place."""
         return re.findall(f"{self.before}({_SEMVER}){self.after}", text, re.MULTILINE)
 
     def changed(self, text: str, version: str) -> str:
-        """Return the text with another version."""
+        """Return the text with a new version in this place."""
         return re.sub(f"({self.before}){_SEMVER}({self.after})", rf"\g<1>{version}\g<2>", text, flags=re.MULTILINE)
 
 
@@ -55,13 +55,13 @@ COPIES: Final = (
 
 
 def current(repo: Path = REPO) -> str:
-    """Return the version."""
+    """Return the version in pyproject.toml."""
     (version,) = SOURCE.found((repo / SOURCE.glob).read_text())
     return version
 
 
 def others(repo: Path = REPO) -> Iterator[str]:
-    """Yield the places that have another version."""
+    """Yield a line for each place that has another version."""
     version = current(repo)
     for place in COPIES:
         for path in place.files(repo):
@@ -71,7 +71,7 @@ def others(repo: Path = REPO) -> Iterator[str]:
 
 
 def write(version: str, repo: Path = REPO) -> list[Path]:
-    """Write the version to every place; return the files that changed."""
+    """Write the version into all files; return the files that changed."""
     changed = {}
     for place in (SOURCE, *COPIES):
         for path in place.files(repo):
@@ -89,9 +89,9 @@ def write(version: str, repo: Path = REPO) -> list[Path]:
     return list(changed)
 
 
-def main(words: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Run the command line."""
-    match words:
+    match arguments:
         case []:
             print(current())
             sys.exit("\n".join(others()) or None)

@@ -20,7 +20,7 @@ def main() -> None:
 
 @main.command(
     help="Run the operator until SIGTERM or Ctrl-C; a second signal ends it at once.",
-    epilog=f"All knobs are environment variables, KUBECONFIG as everywhere and these:\n\n{_KNOBS}",
+    epilog=f"All settings are environment variables: KUBECONFIG, as everywhere, and these:\n\n{_KNOBS}",
 )
 def run() -> None:
     """Run the operator."""
@@ -39,7 +39,7 @@ def run() -> None:
         knobs = settings.load()
         logs.configure(knobs.log_format, knobs.log_level)
         for name in settings.unknown_variables():
-            click.echo(f"imagecopy: {name} is no setting of this version and has no effect", err=True)
+            click.echo(f"imagecopy: {name} is not a setting of this version and has no effect", err=True)
         uvloop.run(app.run(knobs))
     except (settings.BadSettings, app.CannotStart, NoCluster, PortTaken, TaskEnded) as exc:
         click.echo(f"imagecopy: {exc}", err=True)
@@ -72,9 +72,9 @@ def await_crds(timeout_seconds: float) -> None:
 
 @main.command("preflight-uninstall")
 def preflight_uninstall() -> None:
-    """Exit 1, naming them, while ImageCopies need the operator to be finished or deleted.
+    """Exit 1, and list them, while ImageCopies still need the operator to be deleted.
 
-    Looks into the namespaces of IMAGECOPY_NAMESPACES, or into all.
+    Checks the namespaces of IMAGECOPY_NAMESPACES, or all.
     """
     from imagecopy import install_checks
 
@@ -82,7 +82,7 @@ def preflight_uninstall() -> None:
 
 
 def _finish(check: Coroutine[object, object, str]) -> None:
-    """Say what the check found, or why the answer is no, and exit accordingly."""
+    """Print what the check found and exit 0, or print why it failed and exit 1."""
     from imagecopy.install_checks import NotYet
     from imagecopy.kube.connection import NoCluster
 

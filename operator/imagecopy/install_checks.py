@@ -1,4 +1,4 @@
-"""Questions to the cluster before something is installed or uninstalled, asked by the chart's hooks."""
+"""Checks of the cluster before the operator is installed or uninstalled, run by the chart's hooks."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -14,15 +14,15 @@ from imagecopy.kube.errors import KubeError, Missing
 
 _POLL_SECONDS: Final = 1.0
 _NAMED: Final = 20
-"""So many objects are named; who has more of them lists them anyway."""
+"""How many objects a message names; with more, kubectl lists them better."""
 
 
 class NotYet(Exception):
-    """The answer is no; the message says why and what to do."""
+    """The check failed; the message says why and what to do."""
 
 
 async def await_crds(timeout_seconds: float) -> str:
-    """Wait until the API server serves all our resources; say so.
+    """Wait until the API server serves all our resources, and return a sentence that says so.
 
     Raises:
         NotYet: it does not in time.
@@ -41,10 +41,10 @@ async def await_crds(timeout_seconds: float) -> str:
 
 
 async def before_uninstall() -> str:
-    """Say that nothing needs the operator any more.
+    """Return a sentence that says that no ImageCopy needs the operator any more.
 
     Raises:
-        NotYet: ImageCopies need it, or it can't be told.
+        NotYet: ImageCopies need it, or they can't be listed.
         BadSettings: IMAGECOPY_NAMESPACES can't be used.
         NoCluster: no way to a cluster is known.
     """
@@ -53,15 +53,15 @@ async def before_uninstall() -> str:
         try:
             held = [name async for name in _held(kube, namespaces)]
         except KubeError as exc:
-            raise NotYet(f"it can't be told whether ImageCopies need the operator: {exc}. {_WAY_PAST}") from exc
+            raise NotYet(f"can't check whether ImageCopies still need the operator: {exc}. {_WAY_PAST}") from exc
     if held:
         raise NotYet(_refusal(held))
     return "no ImageCopy needs the operator"
 
 
 _WAY_PAST: Final = (
-    "To uninstall all the same: helm uninstall --no-hooks; the objects then wait for an operator, and deleted ones do "
-    f"not go before it is back or their finalizer {FINALIZER} is removed by hand."
+    "To uninstall anyway: helm uninstall --no-hooks. The objects then wait for an operator; deleted ones stay until it "
+    f"is back, or until their finalizer {FINALIZER} is removed by hand."
 )
 
 
@@ -69,10 +69,10 @@ def _refusal(held: list[str]) -> str:
     shown = "\n".join(f"  {name}" for name in held[:_NAMED])
     more = f"\n  and {len(held) - _NAMED} more" if len(held) > _NAMED else ""
     return (
-        f"nothing was removed, as ImageCopies need the operator; their copy runs, or their image goes with them:\n"
+        f"nothing was removed, because these ImageCopies (deletionPolicy Delete) still need the operator:\n"
         f"{shown}{more}\n"
-        "Wait until the copies have ended (kubectl get imgcp -A); delete the objects with deletionPolicy Delete, or "
-        f"set it to Retain. To go on with this release instead: helm rollback, to its last revision. {_WAY_PAST}"
+        "Delete these objects together with their images, or set their deletionPolicy to Retain to keep the images "
+        f"(kubectl get imgcp -A). To keep this release instead: helm rollback to its last revision. {_WAY_PAST}"
     )
 
 

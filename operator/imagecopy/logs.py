@@ -1,7 +1,7 @@
-"""Logs: one line per thing that happened, as JSON or for people, with the object it happened to.
+"""Logs: one line for each thing that happens, as JSON or for people.
 
-Namespace, name, attempt and job are bound by the tick to its context, so that every line from anywhere below carries
-them, lines of libraries too.
+A reconcile binds namespace, name, attempt and job to its context, so that every line from below carries them, also
+those of libraries.
 """
 
 import logging
@@ -25,7 +25,7 @@ _SHARED: list[Any] = [
 
 
 def configure(form: LogFormat, level: LogLevel) -> None:
-    """Send all logs to standard error in this form."""
+    """Send all logs to standard error, in this format and from this level on."""
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -54,19 +54,19 @@ def configure(form: LogFormat, level: LogLevel) -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Leave out what kopf logs, as an error, when a tick chooses the pause until the next one: all of ours do."""
+    """Tell whether a line of kopf is worth logging; those about a planned retry of a handler are not."""
     return "failed temporarily" not in str(record.msg)
 
 
 def cloud_call(record: CallRecord) -> None:
-    """Log one call to the cloud: at debug if it worked, at info with the cloud's code if not."""
-    told = {
+    """Log one call of the cloud: at debug if it worked, at info with the cloud's code if not."""
+    fields = {
         "call": record.call.value,
         "status": record.status,
         "seconds": round(record.seconds, 3),
         "request_id": record.request_id,
     }
     if record.error is None:
-        _calls.debug("cloud call", path=record.path, **told)
+        _calls.debug("cloud call", path=record.path, **fields)
     else:
-        _calls.info("cloud call did not work", path=record.path, error=record.error, code=record.code, **told)
+        _calls.info("cloud call failed", path=record.path, error=record.error, code=record.code, **fields)

@@ -1,4 +1,4 @@
-"""Every metric of the operator. Names and labels are API; docs/operations.md has the table, a test compares both."""
+"""All metrics of the operator. Names and labels are API; docs/operations.md has the table, and a test compares both."""
 
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -78,19 +78,19 @@ def count_kubernetes_call(verb: str, code: str) -> None:
 
 
 def count_end(ended: Completion) -> None:
-    """Count one copy that came to its end."""
+    """Count one copy that has ended."""
     _copy_seconds.labels(ended.reason.value).observe(ended.seconds)
     if ended.detection_seconds is not None:
         _detection_seconds.observe(ended.detection_seconds)
 
 
 def observe_beat(late_seconds: float) -> None:
-    """Note how late the event loop was at one beat."""
+    """Record how late the event loop was at one beat."""
     _loop_delay.observe(late_seconds)
 
 
 def provider_checked(kind: str, namespace: str, name: str, ready: bool | None) -> None:
-    """Note what the check of a provider found, None if it is gone or no longer used.
+    """Record what the check of a provider found; None if it is gone or no longer used.
 
     ``namespace`` is empty for a ClusterImageProvider. Each provider has one series, and these are made by hand.
     """
@@ -101,12 +101,12 @@ def provider_checked(kind: str, namespace: str, name: str, ready: bool | None) -
 
 
 def tell_build(version: str) -> None:
-    """Tell which version runs."""
+    """Report which version runs."""
     _build.labels(version, platform.python_version()).set(1)
 
 
 class State(Collector):
-    """What is not counted as it happens but read when somebody asks."""
+    """The metrics that are read when Prometheus scrapes, instead of being counted as things happen."""
 
     def __init__(self, *, liveness: Liveness, phases: Callable[[], Mapping[Phase, int]], slots: Slots[Record]) -> None:
         """``phases`` returns how many ImageCopies there are of each phase."""
@@ -115,7 +115,7 @@ class State(Collector):
         self._slots = slots
 
     def collect(self) -> Iterable[Metric]:
-        """Return the values of this moment; costs nothing per object."""
+        """Return the current values."""
         yield GaugeMetricFamily(
             "imagecopy_event_loop_lag_seconds",
             "How late the event loop was, the worst of the last minute.",
@@ -143,7 +143,7 @@ class State(Collector):
 
 @contextmanager
 def telling(state: State, registry: CollectorRegistry = REGISTRY) -> Iterator[None]:
-    """Tell of this state, too, for as long as this lasts."""
+    """Report this state, too, for as long as the context lasts."""
     registry.register(state)
     try:
         yield

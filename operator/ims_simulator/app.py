@@ -38,7 +38,7 @@ CLOUD_ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
     ("GET", "/v2/images/{image_id}", "image", images.show_image),
     ("PATCH", "/v2/images/{image_id}", "patch", edits.patch_native_image),
     ("DELETE", "/v2/images/{image_id}", "delete", images.delete_image),
-    ("POST", "/v2/{project_id}/images/{image_id}/tags/action", "tags", tagging.act_on_tags),
+    ("POST", "/v2/{project_id}/images/{image_id}/tags/action", "tags", tagging.change_tags),
     ("GET", "/v2/{project_id}/images/{image_id}/tags", "tags", tagging.show_tags),
     ("POST", "/v2/{project_id}/images/{image_id}/tags", "tags", tagging.add_tag),
     ("DELETE", "/v2/{project_id}/images/{image_id}/tags/{key}", "tags", tagging.remove_tag),
@@ -82,7 +82,9 @@ def create_app(
     frozen_at: float | None = None,
     sleep: Sleep = asyncio.sleep,
 ) -> web.Application:
-    """A simulator as a web application; `clock` and `sleep` let tests bring their own time, the rest is as in `Cloud`.
+    """Build the simulator as a web application.
+
+    `clock` and `sleep` replace the real time in tests; the other parameters are those of `Cloud`.
 
     Raises: StateFileError.
     """
@@ -95,14 +97,14 @@ def create_app(
     app.router.add_route("*", PREFIX + "{rest:(/.*)?}", unknown)
     service = Service(cloud, sleep)
     for method, path, kind, handler in CLOUD_ROUTES:
-        app.router.add_route(method, path, service.handle(kind, handler))
-    app.router.add_route("*", "/{path:.*}", service.handle("other", None))
+        app.router.add_route(method, path, service.web_handler(kind, handler))
+    app.router.add_route("*", "/{path:.*}", service.web_handler("other", None))
 
-    async def tell_the_time(request: web.Request, response: web.StreamResponse) -> None:
+    async def set_date(request: web.Request, response: web.StreamResponse) -> None:
         if request.path.startswith(PREFIX):
             response.headers["Date"] = formatdate(cloud.clock(), usegmt=True)
 
-    app.on_response_prepare.append(tell_the_time)
+    app.on_response_prepare.append(set_date)
 
     async def close(_: web.Application) -> None:
         cloud.close()

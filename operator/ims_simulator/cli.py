@@ -1,4 +1,4 @@
-"""Command line of the simulator."""
+"""The command `ims-simulator`: its options, and a web server that runs until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -13,15 +13,8 @@ from aiohttp import web
 
 from ims_simulator.app import create_app
 from ims_simulator.settings import editions
-from ims_simulator.settings.knobs import (
-    ENVIRONMENT_PREFIX,
-    KnobError,
-    Knobs,
-    apply,
-    from_assignments,
-    from_environment,
-    help_lines,
-)
+from ims_simulator.settings.assignments import ENVIRONMENT_PREFIX, KnobError, apply, from_assignments, from_environment
+from ims_simulator.settings.knobs import Knobs, help_lines
 from ims_simulator.state.journal import StateFileError
 from ims_simulator.state.seed import DEFAULT_SEED
 
@@ -40,33 +33,39 @@ class _CommandWithKnobs(click.Command):
 
 
 @click.command(cls=_CommandWithKnobs)
-@click.option("--port", type=click.IntRange(0, 65535), required=True, help="Port to listen on; 0: any free one.")
-@click.option("--copy-seconds", type=click.FloatRange(min=0), help="How long a copy takes.  [default: 10]")
+@click.option("--port", type=click.IntRange(0, 65535), required=True, help="Port to listen on; 0 picks a free one.")
+@click.option("--copy-seconds", type=click.FloatRange(min=0), help="Duration of a copy in seconds.  [default: 10]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File that keeps images, jobs, tokens and calls over a restart.",
+    help="File that keeps images, jobs, tokens, calls and the clock across restarts.",
 )
 @click.option(
     "--edition",
     type=click.Choice(list(editions.EDITIONS)),
     envvar="IMS_SIMULATOR_EDITION",
     show_envvar=True,
-    help="Behave as one cloud's documentation says; a knob that is set wins. Without it, see the knobs' defaults.",
+    help="Behave as the documentation of one cloud says. A knob that is set overrides the edition.",
 )
-@click.option("--knob", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a knob; see below.")
+@click.option(
+    "--knob",
+    "assignments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set a knob; may be repeated. All knobs are listed below.",
+)
 @click.option(
     "--seed",
     type=int,
-    help="Logins and source images follow from it, and when it is given, all other ids too.  "
-    f"[default: those of {DEFAULT_SEED}, other ids random]",
+    help="Derive all ids and secrets from this number, so that every run answers alike. Without it, logins and source "
+    f"images are those of seed {DEFAULT_SEED}, and all other ids are random.",
 )
 @click.option(
     "--frozen-at",
     type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]),
     metavar="TIME",
-    help="Start with the clock standing still, such as at 2026-09-01T12:00:00Z; POST /_simulator/clock moves it.",
+    help="Start with the clock stopped at this time, such as 2026-09-01T12:00:00Z. POST /_simulator/clock moves it.",
 )
 def main(
     port: int,
@@ -78,11 +77,12 @@ def main(
     seed: int | None,
     frozen_at: datetime | None,
 ) -> None:
-    """Simulate the image service (IMS) and the token service (IAM) of a Huawei-type cloud.
+    """Simulate the image service (IMS) and the identity service (IAM) of a Huawei-type cloud.
 
-    GET /_simulator/config tells logins, endpoints and source images; GET /_simulator/calls every request it got;
-    POST /_simulator/faults makes things go wrong, POST /_simulator/clock makes time go by. A wrong path under
-    /_simulator lists all control endpoints.
+    Tests and demos use the control API under /_simulator, which needs no login. GET /_simulator/config shows the
+    logins, the endpoints and the source images, GET /_simulator/calls every request that clients sent. POST
+    /_simulator/faults makes requests or copies fail, POST /_simulator/clock moves the time forward. GET /_simulator
+    answers with a list of all control endpoints.
     """
     try:
         preset = apply(Knobs(), editions.EDITIONS[edition].knobs if edition else {})

@@ -1,4 +1,4 @@
-"""JSON as the simulator reads it, and values as the cloud compares them."""
+"""JSON parsing: strict JSON, strict models, and values as the cloud compares them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ class StrictModel(BaseModel):
 
 
 def problems_of(error: ValidationError) -> list[tuple[str, str]]:
-    """Each problem that pydantic found: the field, such as auth.identity, and a message."""
-    return [(".".join(map(str, problem["loc"])), problem["msg"]) for problem in error.errors()]
+    """The problems that pydantic found, each as a field, such as auth.identity, and a message."""
+    found = ((".".join(map(str, problem["loc"])), problem["msg"]) for problem in error.errors())
+    return [(field, text.removeprefix("Value error, ")) for field, text in found]
 
 
 def parse_json(raw: bytes) -> JsonValue:
-    """JSON as the standard has it: no NaN, no half of a surrogate pair. Raises: ValueError."""
+    """Parse standard JSON: without NaN and without unpaired surrogates. Raises: ValueError."""
 
     def refuse(constant: str) -> JsonValue:
         raise ValueError(f"{constant} is not JSON")
@@ -35,7 +36,7 @@ def parse_json(raw: bytes) -> JsonValue:
 
 
 def as_text(value: JsonValue) -> str:
-    """A value as filters compare it: booleans in lower case, null as nothing."""
+    """A value as filters compare it: booleans in lower case, null as an empty string."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -16,7 +16,7 @@ from imagecopy.kube.objects import Snapshot
 
 
 def _skip_intent() -> None:
-    """POST without the attempt with_status been stored."""
+    """POST without the attempt having been stored."""
     store = StatusWriter.store
 
     async def stores_all_but_intents(

@@ -40,7 +40,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(params=boxes(), ids=str)
 def box(request: pytest.FixtureRequest) -> Box:
-    """How Pods are run: each way that this machine allows, one after the other."""
+    """How Pods are run: every way that this machine allows, one after the other."""
     way: Box = request.param
     return way
 

@@ -1,9 +1,9 @@
-"""A node: runs the Pods of a namespace as processes of this machine, as they are, since there is no kubelet.
+"""A node without a kubelet: runs the Pods of a namespace as processes of this machine.
 
-A Pod gets the command, environment, volumes, hosts and service account that the API server holds for it, and its
-probes say when it is ready; deleting it is a SIGTERM and its grace period. What is not emulated: images, users, limits
-and networks of their own, so two Pods can't listen on one port. In a plain box there are no volumes and no hosts file
-either: a kubeconfig holds the mounted token, and names of Services are resolved in the Python programs themselves.
+A Pod gets the command, environment, volumes, hosts and service account of its manifest. Its probes decide when it is
+ready. Its deletion sends SIGTERM and waits for the grace period. Container images, users, limits and networks are not
+emulated, so two Pods can't listen on the same port. A plain box has no volumes and no hosts file either: a kubeconfig
+holds the token, and the Python programs resolve the names of Services themselves.
 """
 
 import http.client
@@ -18,7 +18,7 @@ from controlplane.process import Process
 from e2e.objects import Api
 from e2e.pod import Box, Pod
 from support.objects import Manifest
-from support.processes import HOST
+from support.processes import ask
 from support.waiting import STOP
 
 _POLL_SECONDS: Final = 0.2
@@ -27,7 +27,7 @@ _MERGE: Final = {"Content-Type": "application/strategic-merge-patch+json"}
 
 
 class Node:
-    """Runs what is scheduled in one namespace, from `with` to its end."""
+    """Runs the Pods of one namespace while the `with` block runs."""
 
     def __init__(self, api: Api, namespace: str, folder: Path, box: Box) -> None:
         self.api, self.namespace, self.folder, self.box = api, namespace, folder, box
@@ -51,16 +51,16 @@ class Node:
         for thread in self._threads.values():
             thread.join()
         if error is not None:
-            error.add_note(self.told())
+            error.add_note(self.evidence())
         elif self._failures:
             raise self._failures[0]
 
     def log(self, part_of_name: str) -> str:
-        """Return what the Pods whose name holds this have said."""
+        """Return the logs of the Pods whose name contains this."""
         return "".join(path.read_text() for path in sorted(self.folder.glob(f"pod-*{part_of_name}*.log")))
 
-    def told(self) -> str:
-        """Return the end of all logs, and what went wrong with the node itself."""
+    def evidence(self) -> str:
+        """Return the end of all logs, and the failures of the node itself."""
         logs = [f"{path.name}:\n{path.read_text()[-3000:]}" for path in sorted(self.folder.glob("pod-*.log"))]
         return "\n".join([f"{self.box.about}", *logs, *map(repr, self._failures)])
 
@@ -94,28 +94,28 @@ class Node:
             finally:
                 process.stop(pod.grace_seconds)
             if code is None:
-                self._forget(pod)
+                self._remove(pod)
                 return
             if not pod.is_restarted(code):
-                self._tell(pod, "Succeeded" if code == 0 else "Failed", restarts, code=code)
+                self._report(pod, "Succeeded" if code == 0 else "Failed", restarts, code=code)
                 return
             restarts += 1
-            self._tell(pod, "Running", restarts, code=code)
+            self._report(pod, "Running", restarts, code=code)
 
     def _follow(self, pod: Pod, process: Process, restarts: int) -> int | None:
-        """Tell how it is until it ends; return its exit code, or None if the Pod was deleted."""
-        told: bool | None = None
+        """Report its readiness until it ends; return its exit code, or None if the Pod was deleted."""
+        reported: bool | None = None
         while process.running():
-            if self._is_unwanted(pod):
+            if self._is_deleted(pod):
                 return None
             ready = _answers(pod.readiness)
-            if ready is not told:
-                self._tell(pod, "Running", restarts, ready=ready)
-                told = ready
+            if ready is not reported:
+                self._report(pod, "Running", restarts, ready=ready)
+                reported = ready
             self._stop.wait(_POLL_SECONDS)
         return process.returncode()
 
-    def _is_unwanted(self, pod: Pod) -> bool:
+    def _is_deleted(self, pod: Pod) -> bool:
         if self._stop.is_set() or STOP.is_set():
             return True
         reply = self.api.http.get(pod.path)
@@ -128,12 +128,12 @@ class Node:
         binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod.name}, "target": {"name": _NAME}}
         self.api.http.post(f"{pod.path}/binding", json=binding).raise_for_status()
 
-    def _forget(self, pod: Pod) -> None:
+    def _remove(self, pod: Pod) -> None:
         if not self._stop.is_set():
             options = {"gracePeriodSeconds": 0, "preconditions": {"uid": pod.uid}}
             self.api.http.request("DELETE", pod.path, json=options)
 
-    def _tell(self, pod: Pod, phase: str, restarts: int, *, ready: bool = False, code: int | None = None) -> None:
+    def _report(self, pod: Pod, phase: str, restarts: int, *, ready: bool = False, code: int | None = None) -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         state: Manifest = {"running": {"startedAt": now}}
         if code is not None:
@@ -157,14 +157,10 @@ class Node:
 
 
 def _answers(probe: tuple[int, str] | None) -> bool:
-    """Probe over HTTP, as a kubelet does; a container without a probe is ready."""
+    """Call a readiness probe over HTTP as a kubelet does. A container without a probe is ready."""
     if probe is None:
         return True
-    connection = http.client.HTTPConnection(HOST, probe[0], timeout=5)
     try:
-        connection.request("GET", probe[1])
-        return 200 <= connection.getresponse().status < 400
+        return 200 <= ask(*probe)[0] < 400
     except OSError:
         return False
-    finally:
-        connection.close()

@@ -28,7 +28,7 @@ from e2e.environment import Environment, SharedEnvironment
 from support.waiting import STOP
 
 Test = Callable[..., None]
-"""Takes an environment, and what it is parametrized with."""
+"""Takes an environment, and the parameters of the test."""
 
 _THREADS: Final = 24
 
@@ -68,7 +68,7 @@ def seconds_of(item: pytest.Item) -> float | None:
 
 @dataclass(frozen=True)
 class Case:
-    """A test with its parameters."""
+    """A parallel test with its parameters."""
 
     test: Test
     parameters: Mapping[str, object]
@@ -77,7 +77,7 @@ class Case:
 
     @classmethod
     def of(cls, item: Any) -> "Case":
-        """Return what an item runs; its namespace is named after it, parameters first, as names may be cut."""
+        """Return the case of an item. Its namespace is named after it, parameters first because names are truncated."""
         function, callspec = item.function, getattr(item, "callspec", None)
         words = [*([callspec.id] if callspec else ()), function.test.__name__.removeprefix("test_")]
         namespace = re.sub(r"[^a-z0-9]+", "-", "-".join(words))[:60].strip("-")

@@ -1,4 +1,4 @@
-"""One Pod as a process: what its command sees of files, environment and names is what its manifest says."""
+"""A Pod as a process: its command sees the files, environment variables and host names of its manifest."""
 
 import functools
 import re
@@ -23,7 +23,7 @@ _NAMES: Final = Path(__file__).with_name("names")
 
 @dataclass(frozen=True)
 class Box:
-    """How a process gets file systems of its own; without ``unshare``, it has none."""
+    """The way to give a process file systems of its own: the command `unshare`, or none."""
 
     unshare: tuple[str, ...]
 
@@ -32,19 +32,19 @@ class Box:
 
     @property
     def about(self) -> str:
-        """What it is, for people."""
+        """A description for people."""
         how = f"by {' '.join(self.unshare)}" if self.unshare else "with a kubeconfig instead of a mounted token"
         return f"Pods are run {how}"
 
     def command(self, command: list[str], mounts: dict[str, Path], *, read_only: bool) -> list[str]:
-        """Return the command that runs this one with these folders and files in these places."""
+        """Return a command that runs another one with these folders and files mounted."""
         lines = ["set -e", "mount -t tmpfs tmpfs /run", "mkdir /run/host", "mount --rbind / /run/host"]
-        # What is put into /run goes first; /tmp last, as it may hide the clone that the programs are in.
+        # Mounts below /run come first, and /tmp last, because it may hide the clone that the programs are in.
         for target, source in sorted(mounts.items(), key=lambda mount: mount[0] == "/tmp"):
             place, held = shlex.quote(target), shlex.quote(f"/run/host{source.resolve()}")
             make = f"mkdir -p {place}" if source.is_dir() else f"test -e {place}"
             lines += [make, f"mount --bind {held} {place}"]
-        # The clone before the environment in it, whose mount point would pass for the clone.
+        # The clone comes before the Python environment in it, whose mount point would otherwise count as the clone.
         for needed in sorted({_ROOT.resolve(), Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}):
             place = shlex.quote(str(needed))
             lines.append(f"test -e {place} || {{ mkdir -p {place}; mount --rbind /run/host{place} {place}; }}")
@@ -55,7 +55,7 @@ class Box:
 
 @functools.cache
 def boxes() -> tuple[Box, ...]:
-    """Return the ways to run a Pod here: the plain one, and one with mounts if this user may make mount namespaces."""
+    """Return the ways to run a Pod on this machine: plain, and with mounts if this user may create mount namespaces."""
     script = "mount -t tmpfs tmpfs /run && mkdir /run/host && mount --rbind / /run/host"
     plain = Box(())
     for way in (("unshare", "--mount"), ("unshare", "--map-root-user", "--mount")):
@@ -79,11 +79,11 @@ class Pod:
 
     @property
     def readiness(self) -> tuple[int, str] | None:
-        """Port and path of the readiness probe."""
+        """Port and path of the readiness probe; None if there is none."""
         return self.probe("readinessProbe")
 
     def probe(self, name: str) -> tuple[int, str] | None:
-        """Return port and path of a probe."""
+        """Return port and path of a probe; None if there is none."""
         probe = self.container.get(name)
         if probe is None:
             return None
@@ -92,12 +92,12 @@ class Pod:
         return ports.get(asked["port"]) or int(asked["port"]), asked["path"]
 
     def is_restarted(self, code: int) -> bool:
-        """Tell whether it is started anew after it ended with this."""
+        """Tell whether the restart policy restarts it after this exit code."""
         policy = self._spec["restartPolicy"]
         return policy == "Always" or (policy == "OnFailure" and code != 0)
 
     def command(self, box: Box) -> tuple[list[str], dict[str, str]]:
-        """Return command and environment, all files made."""
+        """Create all files; return command and environment."""
         environment = self._environment()
         written = [*self.container.get("command", ()), *self.container.get("args", ())]
         command = [_expand(word, environment) for word in written]
@@ -119,7 +119,7 @@ class Pod:
         }
         for source in self.container.get("envFrom", ()):
             (reference,) = (source[kind] for kind in ("configMapRef", "secretRef") if kind in source)
-            assert reference.get("optional"), "only what is not there is emulated"
+            assert reference.get("optional"), "only references that may be missing are emulated"
         for entry in self.container.get("env", ()):
             field = entry.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
             fields = {"metadata.namespace": self.namespace, "metadata.name": self.name}
@@ -137,7 +137,7 @@ class Pod:
         return found | {"/etc/hosts": hosts}
 
     def _hosts(self) -> list[str]:
-        """Return the names that a cluster's DNS would know: those of Services, whose ports must be the Pods' own."""
+        """Return the host names of the namespace's Services. The port of a Service must be that of its Pods."""
         services = self._api.get(f"/api/v1/namespaces/{self.namespace}/services")["items"]
         return [f"{service['metadata']['name']}.{self.namespace}.svc" for service in services]
 
@@ -159,7 +159,7 @@ class Pod:
         return folder
 
     def _token(self, wanted: Manifest) -> str:
-        """Ask for a token that is bound to the Pod, as a kubelet does."""
+        """Request a token that is bound to the Pod, as a kubelet does."""
         bound = {"kind": "Pod", "apiVersion": "v1", "name": self.name, "uid": self.uid}
         spec = {
             "audiences": [wanted["audience"]] if wanted.get("audience") else [],

@@ -51,9 +51,9 @@ class Simulator(SimulatorBase):
         match = {"match": {"kind": kind}} if kind else {}
         return str(self._send("POST", "/faults", match | fault)["id"])
 
-    def calls(self, kind: str | None = None) -> list[Call]:
-        """Return the requests it received, oldest first."""
-        return list(self._get("/calls", **({"kind": kind} if kind else {}))["calls"])
+    def calls(self, kind: str | None = None, *, since: int = 0) -> list[Call]:
+        """Return the requests it received after this sequence number, oldest first."""
+        return list(self._get("/calls", since=str(since), **({"kind": kind} if kind else {}))["calls"])
 
     def posts(self, name: str | None = None) -> list[Call]:
         """Return the copy calls it received, of one target name or of all."""

@@ -1,4 +1,4 @@
-"""What GitOps tools see of our objects: Argo CD's scripts under its own limits, and the rules of kstatus.
+"""How GitOps tools read our objects: Argo CD's scripts run under its limits, and the rules of kstatus.
 
-Used by unit and end-to-end tests alike; ``python -m gitops`` writes what is generated under deploy/argocd.
+Unit and end-to-end tests use this package. `python -m gitops` writes the generated files below deploy/argocd.
 """

@@ -1,4 +1,4 @@
-"""`python -m gitops`: write what is generated under deploy/argocd."""
+"""`python -m gitops` (make argocd): write the generated files below deploy/argocd."""
 
 from gitops.generate import files
 

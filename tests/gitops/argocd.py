@@ -1,4 +1,4 @@
-"""Our customizations of Argo CD, run as Argo CD runs them."""
+"""Runs our customizations of Argo CD in the way Argo CD does."""
 
 import copy
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ Manifest = dict[str, Any]
 
 
 class Health(StrEnum):
-    """Argo CD's words for the health of a resource that is there."""
+    """Argo CD's states of health for a resource that exists."""
 
     HEALTHY = "Healthy"
     PROGRESSING = "Progressing"
@@ -28,42 +28,42 @@ class Health(StrEnum):
 
 @dataclass(frozen=True)
 class HealthStatus:
-    """What a health check says."""
+    """The result of a health check."""
 
     status: Health
     message: str
 
 
 def folder(kind: str) -> Path:
-    """Return where the customizations of a kind are, in the layout of Argo CD's own."""
+    """Return the folder of the customizations of a kind. The layout is that of Argo CD's repository."""
     return CUSTOMIZATIONS / GROUP / kind
 
 
 def check(obj: Mapping[str, Json], kind: str | None = None) -> HealthStatus:
-    """Run the health check of the object's kind; raises ScriptError, and ValueError for a word that is none."""
-    said = run((folder(kind or obj["kind"]) / "health.lua").read_text(), obj)
-    if set(said) != {"status", "message"} or not isinstance(said["message"], str):
-        raise ValueError(f"not a health status: {said}")
-    return HealthStatus(Health(said["status"]), said["message"])
+    """Run the health check of the object's kind; raise ScriptError, or ValueError if the result is no health status."""
+    result = run((folder(kind or obj["kind"]) / "health.lua").read_text(), obj)
+    if set(result) != {"status", "message"} or not isinstance(result["message"], str):
+        raise ValueError(f"not a health status: {result}")
+    return HealthStatus(Health(result["status"]), result["message"])
 
 
 def health(obj: Mapping[str, Json]) -> Health:
-    """Return the health as Argo CD has it: an object that is being deleted is Progressing, whatever a script says."""
+    """Return the health that Argo CD shows. An object that is being deleted is Progressing without a script."""
     if "deletionTimestamp" in obj["metadata"]:
         return Health.PROGRESSING
     return check(obj).status
 
 
 def discover(obj: Mapping[str, Json]) -> dict[str, Manifest]:
-    """Return the actions of the object, by name."""
+    """Return the actions that the object offers, by name."""
     found: dict[str, Manifest] = run((folder(obj["kind"]) / "actions" / "discovery.lua").read_text(), obj)
     return found
 
 
 def act(name: str, obj: Mapping[str, Json]) -> Manifest:
-    """Return the object as an action makes it."""
+    """Return the object as an action changes it."""
     script = (folder(obj["kind"]) / "actions" / name / "action.lua").read_text()
-    changed: Manifest = _mended(run(script, obj), obj)
+    changed: Manifest = _restored(run(script, obj), obj)
     return changed
 
 
@@ -72,14 +72,14 @@ def patch_of(name: str, obj: Mapping[str, Json]) -> Manifest:
     return _difference(copy.deepcopy(dict(obj)), act(name, obj))
 
 
-def _mended(new: Json, old: Json) -> Json:
-    """Lua can't tell an empty list from an empty map: what was an empty list is one again, and nulls come back."""
+def _restored(new: Json, old: Json) -> Json:
+    """Restore empty lists and nulls, as Lua does not distinguish an empty list from an empty map."""
     if isinstance(old, Mapping) and isinstance(new, dict):
-        return {key: _mended(value, old.get(key)) for key, value in new.items()}
+        return {key: _restored(value, old.get(key)) for key, value in new.items()}
     if isinstance(old, list):
         if new == {}:
             return []
-        return [_mended(item, was) for item, was in zip(new, [*old, *[None] * len(new)], strict=False)]
+        return [_restored(item, was) for item, was in zip(new, [*old, *[None] * len(new)], strict=False)]
     return new
 
 

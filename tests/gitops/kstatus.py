@@ -1,6 +1,6 @@
-"""The rules by which kstatus (Flux, Helm 4, kpt) and ``kubectl wait`` read an object of a kind they do not know.
+"""The rules by which kstatus (Flux, Helm 4, kpt) and `kubectl wait` read objects of unknown kinds.
 
-As read in sigs.k8s.io/cli-utils (pkg/kstatus/status) and kubectl (pkg/cmd/wait), in own words.
+Written after sigs.k8s.io/cli-utils (pkg/kstatus/status) and kubectl (pkg/cmd/wait).
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ Manifest = Mapping[str, Any]
 
 
 class Kstatus(StrEnum):
-    """What kstatus makes of an object that is there."""
+    """The states that kstatus gives to an object that exists."""
 
     IN_PROGRESS = "InProgress"
     FAILED = "Failed"
@@ -28,7 +28,7 @@ def kstatus(obj: Manifest) -> Kstatus:
     if metadata.get("generation", seen) != seen:
         return Kstatus.IN_PROGRESS
     conditions = status.get("conditions") or []
-    # The first of these two that is True counts, in the order of the list.
+    # The first of these two conditions that is True decides, in the order of the list.
     for condition in conditions:
         if condition["status"] == "True" and condition["type"] == "Reconciling":
             return Kstatus.IN_PROGRESS

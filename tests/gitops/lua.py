@@ -1,8 +1,8 @@
-"""Lua 5.1, limited as Argo CD limits the scripts of argocd-cm.
+"""Lua 5.1 with the limits that Argo CD sets to the scripts of argocd-cm.
 
-There, a script has the base library, ``table``, ``require``, and an ``os`` of two functions that only ``require``
-gives; no ``string`` (nor methods of strings), ``math``, ``io``, ``debug``, ``coroutine``. It is ended after a second,
-starts from nothing each time, and gets the object as the global ``obj``, in which JSON's null is nil.
+A script has the base library, `table`, `require`, and an `os` with two functions that only `require` returns. It does
+not have `string` (or methods of strings), `math`, `io`, `debug` and `coroutine`. It is stopped after a second. Each run
+starts with a fresh state. The object is the global `obj`, in which JSON's null is nil.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any, Final
 from lupa import lua51  # type: ignore[import-untyped]
 
 Json = Any
-"""What JSON can hold."""
+"""Any JSON value."""
 
 SECONDS: Final = 1.0
 
@@ -42,10 +42,12 @@ class ScriptError(Exception):
 
 
 def run(script: str, obj: Json, seconds: float = SECONDS) -> Json:
-    """Return what the script returns about the object; a table with the keys 1 to n as a list, an empty one as {}.
+    """Run a script on an object; return its result.
+
+    A table with the keys 1 to n is returned as a list, an empty table as {}.
 
     Raises:
-        ScriptError: Argo CD would show this as an error.
+        ScriptError: the script failed. Argo CD would show this as an error.
     """
     runtime = lua51.LuaRuntime(register_eval=False, register_builtins=False)
     compiled = runtime.compile(_LIMITS)

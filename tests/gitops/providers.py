@@ -1,4 +1,4 @@
-"""Providers as the API server has them, one for each reason of their condition Ready."""
+"""Providers as the API server stores them, one for each reason of their condition Ready."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -21,15 +21,15 @@ REASONS: Final = {
 
 def providers(kind: str) -> Mapping[str, Manifest]:
     """Return providers of a kind, by the name of their stage."""
-    told = {_snake(reason): _provider(kind, reason) for reason in REASONS}
-    edited, unseen = _provider(kind, "CredentialsInvalid"), _provider(kind, "Available")
+    found = {_snake(reason): _provider(kind, reason) for reason in REASONS}
+    edited, new = _provider(kind, "CredentialsInvalid"), _provider(kind, "Available")
     edited["metadata"]["generation"] = 2
-    unseen["status"] = {"observedGeneration": -1}
-    silent = _provider(kind, "Available")
-    del silent["status"]
-    leaving = _provider(kind, "Available")
-    leaving["metadata"]["deletionTimestamp"] = "2026-09-01T12:11:40Z"
-    return told | {"new": unseen, "without_status": silent, "edited": edited, "deleting": leaving}
+    new["status"] = {"observedGeneration": -1}
+    without_status = _provider(kind, "Available")
+    del without_status["status"]
+    deleting = _provider(kind, "Available")
+    deleting["metadata"]["deletionTimestamp"] = "2026-09-01T12:11:40Z"
+    return found | {"new": new, "without_status": without_status, "edited": edited, "deleting": deleting}
 
 
 def _snake(reason: str) -> str:

@@ -1,4 +1,4 @@
-"""Objects as the API server has them at each stage of a copy's life, made by deciding, as the operator does."""
+"""ImageCopies as the API server stores them at each stage of their life, made by the operator's own decisions."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,7 +10,7 @@ from imagecopy.api.base import GROUP, VERSION
 from imagecopy.api.crd import crds
 from imagecopy.api.imagecopy import RETRY_ANNOTATION, ImageCopyStatus
 from imagecopy.flow.deletion import decide_deletion
-from imagecopy.flow.inventory import judge
+from imagecopy.flow.inventory import check_finished
 from imagecopy.flow.observation import Cause, NothingObserved, SlotsBusy, TagsRefused, TargetObserved
 from imagecopy.flow.view import View
 from imagecopy.kube.objects import merge_patch
@@ -35,7 +35,7 @@ from unit.flow.builders import (
 )
 
 NEVER: Final = "0001-01-01T00:00:00Z"
-"""Stands for any time in what an action is expected to return."""
+"""Placeholder for any time in the expected result of an action."""
 FINALIZER: Final = f"{GROUP}/finalizer"
 _TRACKING: Final = "argocd.argoproj.io/tracking-id"
 
@@ -50,7 +50,7 @@ def _status_default() -> Manifest:
 
 
 def body(view: View, **metadata: object) -> Manifest:
-    """Return the object whose status is the view's, in its stored form: what was never written is absent."""
+    """Return an object with the view's status in its stored form: a field that was never written is absent."""
     written = merge_patch(ImageCopyStatus().to_wire(), view.status.to_wire())
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
@@ -70,14 +70,14 @@ def body(view: View, **metadata: object) -> Manifest:
     }
 
 
-def _in_flight(view: View) -> Manifest:
+def _with_finalizer(view: View) -> Manifest:
     return body(view, finalizers=[FINALIZER])
 
 
-def _leaving(view: View, seen: TargetObserved, cause: Cause | None = None) -> Manifest:
+def _deleting(view: View, observed: TargetObserved, cause: Cause | None = None) -> Manifest:
     wanted = edited(view, spec(deletionPolicy="Delete"))
-    told = replace(wanted, status=decide_deletion(wanted, trouble(cause) if cause else seen, at(700)).status)
-    return body(told, finalizers=[FINALIZER], deletionTimestamp="2026-09-01T12:11:40Z", deletionGracePeriodSeconds=0)
+    decided = replace(wanted, status=decide_deletion(wanted, trouble(cause) if cause else observed, at(700)).status)
+    return body(decided, finalizers=[FINALIZER], deletionTimestamp="2026-09-01T12:11:40Z", deletionGracePeriodSeconds=0)
 
 
 @cache
@@ -89,37 +89,37 @@ def image_copies() -> Mapping[str, Manifest]:
     lost = intended()
     tags_refused = TagsRefused(TARGET, trouble(Cause.PERMISSION))
     overdue = then(copying(spec(activeDeadlineSeconds=60)), half, 61)
-    missing = judge(done(), None, (), at(900)).status
+    missing = check_finished(done(), None, (), at(900)).status
     return {
         "new": body(new()),
-        "waiting_for_provider": _in_flight(then(new(), trouble(Cause.PROVIDER_MISSING))),
-        "waiting_for_slot": _in_flight(then(new(), SlotsBusy(5))),
-        "credentials_invalid": _in_flight(then(new(), trouble(Cause.CREDENTIALS))),
-        "submitting": _in_flight(lost),
-        "resolving_outcome": _in_flight(then(lost, unknown(lost))),
-        "copying": _in_flight(then(copying(), half, 300)),
-        "backing_off": _in_flight(backing_off()),
+        "waiting_for_provider": _with_finalizer(then(new(), trouble(Cause.PROVIDER_MISSING))),
+        "waiting_for_slot": _with_finalizer(then(new(), SlotsBusy(5))),
+        "credentials_invalid": _with_finalizer(then(new(), trouble(Cause.CREDENTIALS))),
+        "submitting": _with_finalizer(lost),
+        "resolving_outcome": _with_finalizer(then(lost, unknown(lost))),
+        "copying": _with_finalizer(then(copying(), half, 300)),
+        "backing_off": _with_finalizer(backing_off()),
         "suspended": body(then(new(suspending), NothingObserved())),
         "resumed": body(edited(then(new(suspending), NothingObserved()), spec())),
-        "suspended_while_copying": _in_flight(edited(then(copying(), half, 300), suspending)),
-        "followed_while_suspended": _in_flight(then(edited(copying(), suspending), half, 300)),
+        "suspended_while_copying": _with_finalizer(edited(then(copying(), half, 300), suspending)),
+        "followed_while_suspended": _with_finalizer(then(edited(copying(), suspending), half, 300)),
         "succeeded": body(done()),
         "succeeded_and_suspended": body(then(edited(done(), suspending), NothingObserved(), 700)),
         "adopted": body(then(new(), preflight(image(), found=None))),
         "tags_edited": body(retagging),
-        "tags_refused": _in_flight(then(retagging, tags_refused, 700)),
+        "tags_refused": _with_finalizer(then(retagging, tags_refused, 700)),
         "copy_failed": body(failed()),
         "copy_failed_and_suspended": body(then(edited(failed(), suspending), NothingObserved(), 700)),
         "copy_failed_and_edited": body(edited(failed(), spec(backoffLimit=5))),
         "deadline_exceeded": body(overdue),
         "image_missing": body(replace(done(), status=missing)),
-        "deleting": _leaving(done(), TargetObserved(image())),
-        "deletion_blocked": _leaving(done(), TargetObserved(image()), Cause.UNREACHABLE),
+        "deleting": _deleting(done(), TargetObserved(image())),
+        "deletion_blocked": _deleting(done(), TargetObserved(image()), Cause.UNREACHABLE),
     }
 
 
 def acted_on() -> Mapping[str, Manifest]:
-    """Return what actions are given and expected to return, beyond the stages."""
+    """Return objects for tests of actions: what an action gets and what it must return, beyond the stages."""
     stages = image_copies()
     failed_copy, plain = stages["copy_failed"], dict(stages["copy_failed"])
     plain["metadata"] = {key: value for key, value in plain["metadata"].items() if key != "annotations"}

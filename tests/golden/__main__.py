@@ -1,4 +1,4 @@
-"""Writes the logs anew: `make golden`."""
+"""`python -m golden` (make golden): record all scenarios again."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import contextlib
 import io
 
 from golden.record import path_of
-from golden.scenarios import SCENARIOS, played
+from golden.scenarios import SCENARIOS, record_scenario
 
 
 def main() -> None:
-    """Write every log, remove those without a scenario, and say which ones changed."""
+    """Write the log of each scenario, remove logs without a scenario, and print which ones changed."""
     wanted = {path_of(name): name for name in SCENARIOS}
     for path in sorted(path_of("x").parent.glob("*.txt")):
         if path not in wanted:
@@ -19,7 +19,7 @@ def main() -> None:
             print(f"removed   {path.name}")
     for path, name in wanted.items():
         with contextlib.redirect_stdout(io.StringIO()):  # the operator's log
-            text = asyncio.run(played(name))
+            text = asyncio.run(record_scenario(name))
         before = path.read_text("utf-8") if path.exists() else None
         if text != before:
             path.write_text(text, "utf-8")

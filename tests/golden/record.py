@@ -1,8 +1,8 @@
-"""What went over the wire, as a text that people can compare.
+"""Recordings of HTTP traffic as text that people can compare.
 
-Replaced are tokens, passwords and signatures, which have no place in a repository, and request ids, which would all
-change with one call more. Headers that are the same in every request stand at the head of the log, and a reply that is
-the same as the one before to the same request is told as such.
+Tokens, passwords and signatures are replaced, because they do not belong in a repository. Request ids are replaced as
+well, because one more call would change all of them. Headers of every request stand once at the head of the log. A
+reply that equals the previous one to the same request is only mentioned.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import httpx
 WIDTH = 110
 
 _DERIVED = frozenset({"host", "content-length", "connection"})
-"""Request headers that say nothing that the log does not say elsewhere."""
+"""Request headers whose content is in the log already."""
 _SHOWN = ("x-request-id", "x-iam-trace-id", "x-subject-token", "retry-after")
-"""Reply headers that a client of the cloud may look at."""
+"""Reply headers that a client of the cloud may use."""
 _REPLACED = {
     "x-auth-token": "<token>",
     "x-subject-token": "<token>",
@@ -31,7 +31,7 @@ _SECRET_KEYS = frozenset({"password"})
 
 
 class Recording:
-    """The log of one scenario."""
+    """The recording of one scenario."""
 
     def __init__(self, title: str, seconds: Callable[[], float]) -> None:
         self._title = title
@@ -42,11 +42,11 @@ class Recording:
         self.calls = 0
 
     def note(self, text: str) -> None:
-        """Something that happened besides the calls."""
+        """Add an event that is not a call."""
         self._blocks.append(f"{self._at()}  -- {text}")
 
     def call(self, request: httpx.Request, body: bytes, response: httpx.Response | None, reply: bytes) -> None:
-        """One exchange; without a response, the connection was cut."""
+        """Add a request and its response, or None if the connection was cut."""
         self.calls += 1
         lines = [f"{self._at()}  {request.method} {request.url}", *self._request_headers(request.headers)]
         lines += _body(body)
@@ -70,8 +70,8 @@ class Recording:
         return lines
 
     def text(self) -> str:
-        """The whole log."""
-        head = [self._title, "", "Headers of every request, where nothing else is said:"]
+        """Return the whole log."""
+        head = [self._title, "", "Headers of every request, unless stated otherwise:"]
         head += [f"> {name}: {value}" for name, value in self._common.items()]
         return "\n".join(head) + "\n\n" + "\n\n".join(self._blocks) + "\n"
 
@@ -113,7 +113,7 @@ def _hidden(value: object) -> object:
 
 
 def fold(value: object, indent: str = "") -> list[str]:
-    """JSON on as few lines as fit, with as many members on each as fit."""
+    """Return JSON in few lines, with as many members in each line as fit."""
     whole = json.dumps(value, ensure_ascii=False)
     if len(indent) + len(whole) <= WIDTH or not isinstance(value, dict | list):
         return [indent + whole]
@@ -139,7 +139,7 @@ def fold(value: object, indent: str = "") -> list[str]:
 
 
 class RecordingTransport(httpx.AsyncBaseTransport):
-    """Sends requests for the cloud's public names to the simulator, and records each exchange."""
+    """Sends requests for the cloud's host names to the simulator, and records each exchange."""
 
     def __init__(self, record: Recording, host: str, port: int) -> None:
         self._record = record
@@ -162,12 +162,12 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         return httpx.Response(response.status_code, headers=response.headers.raw, content=reply)
 
     async def aclose(self) -> None:
-        """Stay open: a client closes its transport, and there are many clients."""
+        """Do nothing: each client closes its transport, but all clients share this one."""
 
     async def close(self) -> None:
         await self._inner.aclose()
 
 
 def path_of(name: str) -> Path:
-    """Where the log of a scenario is kept."""
+    """Return the file of a scenario's log."""
     return Path(__file__).with_name(f"{name}.txt")

@@ -1,6 +1,6 @@
-"""Every HTTP exchange of some scenarios, compared with the log that is kept.
+"""Compares every HTTP exchange of the scenarios with the log that is kept.
 
-So a change of our traffic is a diff in review. A wanted change is taken over by `make golden`.
+So a change of the operator's traffic shows as a diff in review. `make golden` records an intended change.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import json
 
 import pytest
 
+from golden.environment import SEED
 from golden.record import WIDTH, fold, path_of
-from golden.scenarios import SCENARIOS, played
-from golden.world import SEED
+from golden.scenarios import SCENARIOS, record_scenario
 from ims_simulator.state.accounts import accounts
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 async def test_the_traffic_is_as_it_was(name: str) -> None:
     kept = path_of(name).read_text("utf-8")
-    now = await played(name)
+    now = await record_scenario(name)
     diff = "\n".join(difflib.unified_diff(kept.splitlines(), now.splitlines(), "kept", "now", lineterm=""))
-    assert now == kept, f"the traffic of {name} has changed; if that is wanted: make golden\n{diff}"
+    assert now == kept, f"the traffic of {name} has changed. If that is intended, run: make golden\n{diff}"
 
 
 def test_every_log_has_a_scenario() -> None:
@@ -30,7 +30,7 @@ def test_every_log_has_a_scenario() -> None:
 
 
 async def test_two_plays_at_once_make_the_same_log() -> None:
-    first, second = await asyncio.gather(played("plain-copy"), played("plain-copy"))
+    first, second = await asyncio.gather(record_scenario("plain-copy"), record_scenario("plain-copy"))
     assert first == second
 
 

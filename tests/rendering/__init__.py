@@ -1,5 +1,5 @@
-"""What is generated from the Helm chart: `python -m rendering` (make manifests) writes it, tests compare it.
+"""Files that are generated from the Helm chart: `python -m rendering` (make manifests) writes them, tests compare them.
 
-One chart is written by hand; its copy of the CRDs, its README's table, the kustomize base and overlays and
-deploy/install.yaml follow from it, so they can't say different things.
+The chart is written by hand. Its copy of the CRDs, the table in its README, the kustomize base and overlays, and
+deploy/install.yaml are generated from it, so they always agree.
 """

@@ -1,4 +1,4 @@
-"""`python -m rendering`: write all that follows from the chart."""
+"""`python -m rendering` (make manifests): write all files that are generated from the chart."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from rendering import chart, kustomize, readme
 
 
 def main() -> None:
-    """Write it, and remove what is no longer made."""
+    """Write the files, and remove those that are not generated any more."""
     chart.copy_crds()
     made: Mapping[Path, str] = {chart.CHART / name: text for name, text in readme.generated().items()}
     made = {**made, **kustomize.files()}

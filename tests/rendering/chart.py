@@ -1,4 +1,4 @@
-"""The chart, rendered by the real helm."""
+"""Renders the chart with the real helm."""
 
 import functools
 import shutil
@@ -22,19 +22,19 @@ Key = tuple[str, str, str, str]
 
 
 class ChartError(Exception):
-    """Helm refused; the message is helm's."""
+    """Helm failed. The message is helm's."""
 
 
 @functools.cache
 def helm_program() -> Path:
-    """Return helm."""
+    """Return the path of helm."""
     helm = find_binaries((*versions.CORE, versions.HELM_PROGRAM)).helm
     assert helm is not None
     return helm
 
 
 def helm(*arguments: str | Path) -> str:
-    """Run helm without a cluster; raise ChartError with its words where it fails."""
+    """Run helm without a cluster; return its output. Raise ChartError with its message if it fails."""
     done = subprocess.run([helm_program(), *arguments], capture_output=True, text=True, timeout=60)
     if done.returncode:
         raise ChartError(done.stderr or done.stdout)
@@ -42,7 +42,7 @@ def helm(*arguments: str | Path) -> str:
 
 
 def value_sets() -> dict[str, Path | None]:
-    """Return the values that the chart is tried with, by name; None is for none."""
+    """Return the files of values that the chart is tested with, by name. None means no file."""
     return {"default": None} | {path.stem.removesuffix("-values"): path for path in sorted(CHART.glob("ci/*.yaml"))}
 
 
@@ -53,7 +53,7 @@ def render(
     namespace: str = NAMESPACE,
     chart: Path = CHART,
 ) -> list[Manifest]:
-    """Return the chart's objects, hooks included, in the order of helm."""
+    """Return the chart's objects, hooks included, in the order that helm prints them."""
     return documents(helm("template", release, chart, "--namespace", namespace, *given(values), *options))
 
 
@@ -68,28 +68,28 @@ def documents(text: str) -> list[Manifest]:
 
 
 def key_of(manifest: Manifest) -> Key:
-    """Return what names an object."""
+    """Return the key that identifies an object."""
     meta = manifest["metadata"]
     return manifest["apiVersion"], manifest["kind"], meta.get("namespace", ""), meta["name"]
 
 
 def by_key(manifests: Iterable[Manifest]) -> dict[Key, Manifest]:
-    """Return the objects by what names them; none may be there twice."""
+    """Return objects by key. No object may occur twice."""
     found: dict[Key, Manifest] = {}
     for manifest in manifests:
         key = key_of(manifest)
-        assert key not in found, f"twice: {key}"
+        assert key not in found, f"this object occurs twice: {key}"
         found[key] = manifest
     return found
 
 
 def of_kind(manifests: Sequence[Manifest], kind: str) -> list[Manifest]:
-    """Return the objects of a kind."""
+    """Return the objects of one kind."""
     return [manifest for manifest in manifests if manifest["kind"] == kind]
 
 
 def copy_crds() -> list[Path]:
-    """Bring the CRDs of crds/ into the chart."""
+    """Copy the CRDs of crds/ into the chart."""
     folder = CHART / "files/crds"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -1,6 +1,6 @@
-"""The table of values in the chart's README, from the comments in values.yaml.
+"""Generates the table of values in the chart's README from the comments in values.yaml.
 
-A comment directly above a key tells what it means; one that begins with `-- ` and stands alone begins a section.
+A comment directly above a key says what the value means. A comment that begins with `-- ` begins a section.
 """
 
 import re
@@ -21,7 +21,7 @@ _END: Final = "<!-- end of what is generated -->\n"
 
 @dataclass(frozen=True)
 class Value:
-    """One value: its path, its default as YAML, what its comment says, the section it is in."""
+    """One value: its path, its default as YAML, its comment and its section."""
 
     path: str
     default: str
@@ -38,7 +38,7 @@ def values() -> Iterator[Value]:
 
 
 def generated() -> dict[str, str]:
-    """Return the README with a current table, by its path below the chart."""
+    """Return the README with a new table, by its path below the chart."""
     head, _, rest = README.read_text().partition(_BEGIN)
     tail = rest.partition(_END)[2]
     return {README.name: f"{head}{_BEGIN}{_table()}\n{_END}{tail}"}

@@ -19,9 +19,9 @@ from simulation.network import Faults, Killed, Link
 from simulation.operator import Operator, task_factory
 from unit.flow.builders import SOURCE, T0
 
-STORM_SECONDS: Final = 1500.0
+STORM_SECONDS: Final = 700.0
 """For so long users act, faults strike and operators are killed."""
-CALM_SECONDS: Final = 2.5 * 3600.0
+CALM_SECONDS: Final = 1.75 * 3600.0
 """After so long without any of it, everything is at rest."""
 LISTS_SECONDS: Final = 20.0
 """The poller's pause here: it is not what is looked at."""

@@ -1,4 +1,4 @@
-"""Which behaviours of the cloud the simulator's tests show: the numbers of their `behaviour` markers."""
+"""The numbered behaviours of the cloud, and the tests whose `behaviour` markers name them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ALL = range(1, 45)
-"""docs/simulator.md lists them."""
+"""The numbers in docs/simulator.md."""
 
 
-def shown(folder: Path) -> dict[int, list[str]]:
-    """The tests that show each behaviour, by its number; read from the sources, so that one file may run alone."""
+def tests_by_behaviour(folder: Path) -> dict[int, list[str]]:
+    """The tests of each behaviour. They are read from the sources, so that a single test file can run alone."""
     found: dict[int, list[str]] = {}
     for file in sorted(folder.rglob("test_*.py")):
         for number, test in _marked(ast.parse(file.read_text("utf-8"))):

@@ -38,14 +38,14 @@ def config(cloud: Process) -> Any:
 
 @pytest.fixture(scope="module")
 def client(cloud: Process, config: Any) -> Any:
-    """The official SDK's client of it, with the access key of the first login."""
+    """The official SDK's client of `cloud`, with the access key of the first login."""
     known = config["logins"][0]
     return sdk.client(cloud.url, sdk.credentials(known["access_key"], known["secret_key"], config["project_id"]))
 
 
 @pytest.fixture
 def sdks_own_warnings() -> Iterator[None]:
-    """The SDK keeps its connections open, and warns of its own use of old functions."""
+    """Ignore warnings that the SDK causes: open connections, and its use of deprecated functions."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=ResourceWarning)
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"huaweicloudsdk.*")

@@ -1,4 +1,4 @@
-"""A simulator to talk to over real HTTP, with a clock that the test moves."""
+"""A client for a simulator in the same process, over real HTTP, and a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class FakeClock:
 
 @dataclass
 class Answer:
-    """A reply; `body` is parsed where it is JSON."""
+    """A reply; `body` parses it as JSON."""
 
     status: int
     headers: Mapping[str, str]
@@ -53,7 +53,7 @@ class Answer:
 
 
 class Sim:
-    """A client of the simulator with the first login's token."""
+    """A client of the simulator, with a token of the first login."""
 
     def __init__(self, client: TestClient[Request, Application], clock: FakeClock) -> None:
         self.client = client

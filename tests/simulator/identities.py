@@ -1,4 +1,4 @@
-"""Ways to become somebody in the simulated cloud: agencies and an OpenID Connect issuer."""
+"""Ways to authenticate in the simulated cloud: agencies, temporary keys and an OpenID Connect issuer."""
 
 from __future__ import annotations
 
@@ -36,6 +36,17 @@ def assume(sim: Sim, name: str = "sim-copy-agency", key: str = "agency_name", **
     return {"identity": {"methods": ["assume_role"], "assume_role": role}}
 
 
+def by_token(**token: object) -> dict[str, Any]:
+    """The body of a request for temporary keys by a token."""
+    return {"auth": {"identity": {"methods": ["token"], "token": token}}}
+
+
+async def temporary_key(sim: Sim) -> Any:
+    answer = await sim.call("POST", KEYS, by_token(duration_seconds=900))
+    assert answer.status == 201, answer.text
+    return answer.body["credential"]
+
+
 async def agent_token(sim: Sim, login: int = AGENT) -> str:
     return await sim.login(scope={"domain": {"name": "sim-domain"}}, login=login)
 
@@ -48,7 +59,7 @@ async def agency_token(sim: Sim, name: str = "sim-copy-agency", login: int = AGE
 
 
 class Issuer:
-    """An API server's signing key."""
+    """An API server that signs service account tokens."""
 
     def __init__(self) -> None:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -1,4 +1,4 @@
-"""A simulator in a process of its own."""
+"""Runs simulators in processes of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes the generated lists of docs/simulator.md: `make golden`."""
+"""Writes the generated lists of docs/simulator.md; `make golden` runs it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"
 
 
 def knob_table() -> str:
-    """Every knob with its default and what it means."""
+    """A table of all knobs with their defaults and descriptions."""
     rows = ["| knob | default | meaning |", "|---|---|---|"]
     for name_and_default, meaning in knobs.help_lines():
         name, _, default = name_and_default.partition("=")
@@ -19,7 +19,7 @@ def knob_table() -> str:
 
 
 def edition_table() -> str:
-    """Every knob that an edition sets, and where its value is from."""
+    """A table of the knobs that each edition sets, with the source of each value."""
     rows = ["| edition | knob | value | from |", "|---|---|---|---|"]
     for name, edition in editions.EDITIONS.items():
         for knob, difference in edition.differences.items():
@@ -37,7 +37,7 @@ def _cell(text: str) -> str:
 
 
 def generated(page: str) -> str:
-    """The page with its lists as they should be."""
+    """The page with current lists."""
     for name, table in (("knobs", knob_table()), ("editions", edition_table())):
         before, begin, rest = page.partition(f"<!-- generated: {name} -->\n")
         _, end, after = rest.partition("<!-- end -->")

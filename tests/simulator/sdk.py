@@ -1,4 +1,4 @@
-"""The official Python SDK, imported without its types, and its signer as a client of the simulator."""
+"""The official Python SDK: imports without types, its client, and its signer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _request: Any = importlib.import_module("huaweicloudsdkcore.sdk_request")
 
 
 def credentials(access: str, secret: str, project_id: str | None = None, token: str | None = None) -> Any:
-    """Credentials of the SDK, temporary ones with `token`."""
+    """Credentials for the SDK; with `token`, those of a temporary key."""
     found = core.BasicCredentials(access, secret, project_id)
     return found if token is None else found.with_security_token(token)
 

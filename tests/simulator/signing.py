@@ -1,4 +1,4 @@
-"""Requests that the official SDK has signed, sent to a simulator as they are."""
+"""Sends requests to a simulator exactly as the official SDK has signed them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def send(
     date: str | None = None,
     changed: dict[str, str] | None = None,
 ) -> Answer:
-    """Sign with the official SDK and send exactly that; `changed` headers are put in after signing."""
+    """Sign a request with the official SDK and send it; `changed` headers are set after signing."""
     url = str(sim.client.make_url("")).rstrip("/")
     headers = {"X-Sdk-Date": date or date_of(sim.clock())}
     if body:

@@ -1,4 +1,4 @@
-"""Each behaviour of the cloud has a test that names its number."""
+"""The numbered behaviours: each has a test, and docs/simulator.md lists it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ FOLDER = Path(__file__).parent
 
 
 def test_every_behaviour_has_a_test() -> None:
-    missing = set(behaviours.ALL) - set(behaviours.shown(FOLDER))
+    missing = set(behaviours.ALL) - set(behaviours.tests_by_behaviour(FOLDER))
     assert not missing, f"no test has @pytest.mark.behaviour with {sorted(missing)}"
 
 
-def test_no_test_names_a_behaviour_that_there_is_not() -> None:
-    assert set(behaviours.shown(FOLDER)) <= set(behaviours.ALL)
+def test_tests_name_only_listed_behaviours() -> None:
+    assert set(behaviours.tests_by_behaviour(FOLDER)) <= set(behaviours.ALL)
 
 
 def test_the_page_lists_every_behaviour() -> None:
@@ -24,9 +24,9 @@ def test_the_page_lists_every_behaviour() -> None:
     assert [int(number) for number in rows] == list(behaviours.ALL)
 
 
-def test_the_lists_of_the_page_are_as_the_code_has_them() -> None:
+def test_the_generated_lists_of_the_page_are_current() -> None:
     page = reference.PAGE.read_text("utf-8")
-    assert page == reference.generated(page), "make golden writes docs/simulator.md anew"
+    assert page == reference.generated(page), "run make golden, which writes docs/simulator.md"
 
 
 def test_a_marker_with_several_numbers_counts_for_each(tmp_path: Path) -> None:
@@ -37,4 +37,4 @@ def test_a_marker_with_several_numbers_counts_for_each(tmp_path: Path) -> None:
         "@pytest.mark.timeout(6)\ndef test_c(): ...\n"
     )
     one, other = "test_some.py::test_a", "test_some.py::test_b"
-    assert behaviours.shown(tmp_path) == {3: [one], 4: [one, other]}
+    assert behaviours.tests_by_behaviour(tmp_path) == {3: [one], 4: [one, other]}

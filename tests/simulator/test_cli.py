@@ -1,4 +1,4 @@
-"""The command and the state file, in real processes (each takes about half a second to start)."""
+"""The command `ims-simulator`, in real processes. Each takes about half a second to start."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_knob_that_is_set_wins_over_the_edition() -> None:
         assert (knobs["progress_endpoint"], knobs["permission_status"], knobs["cmk_id_field"]) == (True, 403, False)
 
 
-def test_a_port_that_is_taken_is_said_so() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = CliRunner().invoke(main, ["--port", str(port)])
@@ -53,13 +53,13 @@ def test_a_port_that_is_taken_is_said_so() -> None:
         ([], "Missing option '--port'"),
     ],
 )
-def test_bad_options_say_what_is_allowed(options: list[str], words: str) -> None:
+def test_invalid_options_are_refused_with_the_reason(options: list[str], words: str) -> None:
     result = CliRunner().invoke(main, options, terminal_width=200)
     assert result.exit_code == 2
     assert words in result.output
 
 
-def test_a_bad_variable_says_what_is_allowed() -> None:
+def test_an_invalid_variable_is_refused_with_the_reason() -> None:
     result = CliRunner().invoke(main, ["--port", "0"], env={"IMS_SIMULATOR_KNOB_NONSENSE": "1"})
     assert result.exit_code == 2
     assert "unknown knob nonsense; the knobs are:" in result.output
@@ -73,7 +73,7 @@ def test_help_lists_every_knob() -> None:
 
 
 async def test_thousands_of_copies_are_cheap() -> None:
-    """1 500 copies under way at once, then as many reads; takes over a second because it really asks."""
+    """1 500 copies running at once, then as many reads. Takes over a second, because it makes every request."""
     clock = FakeClock()
     knobs = Knobs(copy_seconds=COPY_SECONDS, max_concurrent=10_000, quota=10_000)
     async with TestClient(TestServer(create_app(knobs=knobs, clock=clock))) as client:

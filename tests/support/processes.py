@@ -1,4 +1,4 @@
-"""The operator as a process of its own, started as a user would start it."""
+"""Processes: the operator, started as a user would start it, and waiting for an HTTP server of a process."""
 
 import http.client
 import os
@@ -10,7 +10,7 @@ from typing import Final
 
 from controlplane.errors import StartError
 from controlplane.process import Process
-from support.waiting import wait_for
+from support.waiting import NotInTime, wait_for
 
 HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 90.0
@@ -25,6 +25,45 @@ def operator_environment(kubeconfig: Path, settings: Mapping[str, str]) -> dict[
     """Return the environment of an operator: this process's own, with these IMAGECOPY_* variables and no others."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("IMAGECOPY_")}
     return {**inherited, "KUBECONFIG": str(kubeconfig), **settings}
+
+
+def ask(port: int, path: str) -> tuple[int, str]:
+    """Return status and body of a GET request to a port of this machine.
+
+    Raises:
+        OSError: nothing listens on the port (yet).
+    """
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    try:
+        connection.request("GET", path)
+        reply = connection.getresponse()
+        return reply.status, reply.read().decode()
+    finally:
+        connection.close()
+
+
+def wait_until_answers(
+    process: Process, port: int, path: str, seconds: float = START_SECONDS, every: float = 0.25
+) -> None:
+    """Wait until a GET request to a process is answered with 200.
+
+    Raises:
+        StartError: the process ended.
+        NotInTime: it did not answer before the deadline.
+    """
+
+    def answers() -> bool:
+        if not process.running():
+            raise StartError(f"{process.name} ended:\n{process.last_lines()}")
+        try:
+            return ask(port, path)[0] == http.client.OK
+        except OSError:
+            return False
+
+    try:
+        wait_for(answers, f"{process.name} answers GET {path}", seconds, every)
+    except NotInTime as exc:
+        raise NotInTime(f"{exc}\n{process.last_lines()}") from None
 
 
 class Operator:
@@ -47,11 +86,7 @@ class Operator:
             StartError: it ended.
             NotInTime: it is not ready before the deadline.
         """
-        try:
-            wait_for(self._is_ready, "the operator is ready", seconds, every)
-        except AssertionError as exc:
-            exc.add_note(self.last_lines())
-            raise
+        wait_until_answers(self.process, self._port, "/readyz", seconds, every)
 
     def terminate(self) -> None:
         """Send SIGTERM, as a kubelet does."""
@@ -77,18 +112,4 @@ class Operator:
         Raises:
             OSError: nothing listens on the port (yet).
         """
-        connection = http.client.HTTPConnection(HOST, self._port, timeout=5)
-        try:
-            connection.request("GET", path)
-            reply = connection.getresponse()
-            return reply.status, reply.read().decode()
-        finally:
-            connection.close()
-
-    def _is_ready(self) -> bool:
-        if not self.process.running():
-            raise StartError(f"the operator ended:\n{self.last_lines()}")
-        try:
-            return self.ask("/readyz")[0] == http.client.OK
-        except OSError:
-            return False
+        return ask(self._port, path)

@@ -49,7 +49,7 @@ def test_a_way_to_no_cluster_ends_the_operator_with_a_message(tmp_path: Path) ->
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "imagecopy: no cluster: the file named by KUBECONFIG, " in done.stderr
-    assert "imagecopy: IMAGECOPY_LOGLEVEL is no setting of this version and has no effect" in done.stderr
+    assert "imagecopy: IMAGECOPY_LOGLEVEL is not a setting of this version and has no effect" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -60,7 +60,7 @@ def test_the_crds_are_written_where_asked(tmp_path: Path) -> None:
     assert written == [
         f"imagecopy.io_{kind}.yaml" for kind in ("clusterimageproviders", "imagecopies", "imageproviders")
     ]
-    assert [Path(line).name for line in sorted(result.output.split())] == written
+    assert [Path(line).name for line in sorted(result.output.splitlines())] == written
 
 
 def test_the_crds_need_a_folder() -> None:

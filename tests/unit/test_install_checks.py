@@ -105,7 +105,7 @@ async def test_without_the_crd_nothing_is_held(server: ApiServer) -> None:
 
 async def test_doubt_keeps_the_release(server: ApiServer) -> None:
     server.status = 403
-    with pytest.raises(NotYet, match="can't be told"):
+    with pytest.raises(NotYet, match="can't check whether"):
         await install_checks.before_uninstall()
 
 

@@ -68,8 +68,8 @@ GOOD = [
 ]
 BAD = [
     ("NAMESPACES", "Bad_Name", "give names, separated by commas"),
-    ("NAMESPACES", "a,*", "'*' is no name of a namespace"),
-    ("NAMESPACES", "x" * 64, "is no name of a namespace"),
+    ("NAMESPACES", "a,*", "'*' is not a namespace name"),
+    ("NAMESPACES", "x" * 64, "is not a namespace name"),
     ("NAMESPACES", " , ", "names no namespace"),
     ("INSTALLATION_ID", "two words", "^[A-Za-z0-9._-]+$"),
     ("INSTALLATION_ID", "x" * 254, "at most 253"),
@@ -94,7 +94,7 @@ BAD = [
     ("ENDPOINT_ALLOWLIST", "https://ims.example.com/x", ""),
     ("ENDPOINT_ALLOWLIST", "*", ""),
     ("CLUSTER_NETWORKS", "10.0.0.0/8;10.1.0.0/16", "write CIDRs such as 10.244.0.0/16"),
-    ("CLUSTER_NETWORKS", "10.0.0.0/33", "'10.0.0.0/33' is no network"),
+    ("CLUSTER_NETWORKS", "10.0.0.0/33", "'10.0.0.0/33': is no network"),
     ("CLUSTER_NETWORKS", "10.244.1.0/16", "write 10.244.0.0/16"),
     ("AMBIENT_CREDENTIALS", "yes", "'None', 'ClusterImageProviders' or 'All'"),
     ("IDENTITY_TOKEN_FILE", "token", "absolute path"),

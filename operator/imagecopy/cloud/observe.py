@@ -10,7 +10,7 @@ from imagecopy import ims
 from imagecopy.cloud import translate
 from imagecopy.cloud.access import CloudAccess, TurnTooFar
 from imagecopy.cloud.shared_reads import SharedReads
-from imagecopy.flow.decide import target_to_follow
+from imagecopy.flow.image import target_to_follow
 from imagecopy.flow.observation import (
     ImageState,
     JobObserved,
@@ -155,7 +155,7 @@ class Observations:
         found = await client.list_images(image_id=image_id)
         if found:
             return TargetObserved(translate.image(found[0]))
-        return TargetObserved(ObservedImage(image_id, ImageState.ABSENT, "not there any more"))
+        return TargetObserved(ObservedImage(image_id, ImageState.ABSENT, "missing"))
 
     async def _targets(self, client: ims.ImsClient, view: View) -> tuple[ObservedImage, ...]:
         return _targets(await client.list_images(name=view.target_name), view)

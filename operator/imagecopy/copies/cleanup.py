@@ -52,8 +52,8 @@ class Cleanup:
                 record.deletion_requested_at = record.deletion_requested_at or self._views.clocks.monotonic()
             step = decide_deletion(self._views.of(known, record), observed, now)
             known = await self._status.store(known, step.status, step.events, record)
-            if step.act is None:
+            if step.action is None:
                 if not troubled:
                     record.pacing = replace(record.pacing, trouble_since=None)
-                return step.again
-            observed = await self._cloud.delete_image(self._views.of(known, record), step.act.image_id)
+                return step.requeue_after
+            observed = await self._cloud.delete_image(self._views.of(known, record), step.action.image_id)

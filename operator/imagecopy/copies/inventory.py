@@ -17,7 +17,7 @@ from imagecopy.cloud.cloud import Cloud
 from imagecopy.copies.registry import Registry
 from imagecopy.copies.status_writer import StatusWriter
 from imagecopy.copies.views import Views
-from imagecopy.flow.inventory import judge
+from imagecopy.flow.inventory import check_finished
 from imagecopy.flow.observation import ImageState, ObservedImage, TargetObserved, Trouble
 from imagecopy.flow.project import wrong_project
 from imagecopy.flow.view import Need, View, is_finished, is_true
@@ -122,7 +122,7 @@ class Inventory:
             return
         if not absent:
             self._absent.discard(copy.uid)
-        step = judge(view, image, marked, self._views.clocks.now())
+        step = check_finished(view, image, marked, self._views.clocks.now())
         try:
             await self._status.store_finished(copy, step.status, step.events)
         except KubeError as exc:

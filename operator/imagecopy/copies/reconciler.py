@@ -155,18 +155,18 @@ class Reconciler:
                 record.pacing = replace(record.pacing, trouble_since=record.pacing.trouble_since or now)
             step = decide(self._views.refreshed(view, record), observed, now)
             before = known.status
-            intent = step.act if isinstance(step.act, PostCopy) else None
+            intent = step.action if isinstance(step.action, PostCopy) else None
             known = await self._status.store(known, step.status, step.events, record, intent=intent)
             job = observed if isinstance(observed, JobObserved) else job
             self._note_end(view, before, known.status, job)
             if isinstance(observed, JobObserved) and observed.progress != record.pacing.progress:
                 record.pacing = replace(record.pacing, progress=observed.progress, progress_moved_at=now)
-            if step.act is None:
+            if step.action is None:
                 if not troubled:
                     record.pacing = replace(record.pacing, trouble_since=None)
-                return step.again
+                return step.requeue_after
             view = self._views.of(known, record)
-            observed = await self._act(record, view, step.act, partial(self._is_stale, now, began))
+            observed = await self._act(record, view, step.action, partial(self._is_stale, now, began))
 
     def _note_end(self, view: View, before: ImageCopyStatus, after: ImageCopyStatus, job: JobObserved | None) -> None:
         end = completion(before, after, job.ended_at if job else None, self._views.clocks.now())

@@ -10,7 +10,7 @@ from imagecopy.cloud.cloud import Cloud, CloudObservation
 from imagecopy.copies.durations import Durations, Kind
 from imagecopy.copies.poller import Poller
 from imagecopy.copies.record import Record
-from imagecopy.flow.decide import target_to_follow
+from imagecopy.flow.image import target_to_follow
 from imagecopy.flow.marker import owner_of
 from imagecopy.flow.observation import ImageState, TargetObserved, TargetsObserved, Trouble
 from imagecopy.flow.pacing import Bounds

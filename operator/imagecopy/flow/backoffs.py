@@ -1,4 +1,4 @@
-"""How long each cause of trouble holds a copy, and how it is told."""
+"""Backoffs: for each cause of trouble, the reason that reports it and the pauses between tries."""
 
 from typing import Final, NamedTuple
 
@@ -7,7 +7,7 @@ from imagecopy.flow.observation import Cause
 
 
 class Backoff(NamedTuple):
-    """How a cause is told, and the shortest and longest pause before the next try, in seconds."""
+    """The reason that reports a cause, and the shortest and longest pause before the next try, in seconds."""
 
     reason: Reason
     shortest: float
@@ -15,11 +15,11 @@ class Backoff(NamedTuple):
 
 
 BACKOFFS: Final = {
-    # Only Kubernetes is asked again, so these can be short: what was missing is picked up within 15 s.
+    # These only read from Kubernetes, so the pauses can be short: what was missing is used within 15 s.
     Cause.PROVIDER_MISSING: Backoff(Reason.WAITING_FOR_PROVIDER, 5, 10),
     Cause.PROVIDER_INVALID: Backoff(Reason.INVALID_CONFIGURATION, 5, 10),
     Cause.OTHER_PROJECT: Backoff(Reason.INVALID_CONFIGURATION, 5, 10),
-    # Short, too: the login itself is held back by its breaker in ims.auth, and a Secret that changed passes it.
+    # Short, too: a circuit breaker in ims.auth spaces out the logins themselves, and a changed Secret resets it.
     Cause.CREDENTIALS: Backoff(Reason.CREDENTIALS_INVALID, 10, 15),
     Cause.UNREACHABLE: Backoff(Reason.TRANSIENT_ERROR, 10, 120),
     Cause.PERMISSION: Backoff(Reason.PERMISSION_DENIED, 30, 600),

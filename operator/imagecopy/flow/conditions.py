@@ -1,7 +1,7 @@
-"""How a state of affairs is told in status: conditions, phase and the ended attempts, always together.
+"""Builds statuses: conditions, phase and ended attempts always change together.
 
-The shape is kstatus': Reconciling while anything will be tried again, Stalled for a terminal failure only, never
-both; both are absent rather than False. Ready says the rest.
+The conditions follow kstatus: Reconciling while anything will be tried again, Stalled only for a terminal failure,
+never both. Where one does not apply it is absent, not False. Ready says the rest.
 """
 
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from imagecopy.flow.observation import Cause, Trouble
 from imagecopy.flow.view import View, condition, in_flight, is_true
 
 MESSAGE_LIMIT: Final = 1024
-"""Characters of a condition's or failure's message."""
+"""Maximum length of the message of a condition or failure, in characters."""
 _ATTEMPTS_KEPT: Final = 5
 _ORDER: Final = {kind: place for place, kind in enumerate(ConditionType)}
 
 
 def clip(message: str) -> str:
-    """Return the message, cut to what status holds."""
+    """Return the message, cut to the length that status allows."""
     return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 3] + "..."
 
 
 @dataclass(frozen=True, slots=True)
 class ConditionUpdate:
-    """A condition beside Ready, Reconciling and Stalled."""
+    """A condition to set; its times and generation are added when it is set."""
 
     type: ConditionType
     status: ConditionStatus
@@ -36,27 +36,27 @@ class ConditionUpdate:
 
 
 PROVIDER_ANSWERS: Final = ConditionUpdate(
-    ConditionType.PROVIDER_READY, ConditionStatus.TRUE, Reason.SUCCEEDED, "the cloud answers"
+    ConditionType.PROVIDER_READY, ConditionStatus.TRUE, Reason.SUCCEEDED, "the provider can be used"
 )
 SOURCE_IS_ACTIVE: Final = ConditionUpdate(
     ConditionType.SOURCE_READY, ConditionStatus.TRUE, Reason.SUCCEEDED, "the source image is active"
 )
 
 
-def _tell(
-    view: View, now: datetime, *said: ConditionUpdate, gone: tuple[ConditionType, ...] = (), **fields: object
+def _with_conditions(
+    view: View, now: datetime, *updates: ConditionUpdate, gone: tuple[ConditionType, ...] = (), **fields: object
 ) -> ImageCopyStatus:
-    """Return the view's status with these conditions said, those gone, and what every write carries."""
+    """Return the view's status with these conditions set, the ``gone`` ones removed, and what every write carries."""
     status = view.status
     conditions = {c.type: c for c in status.conditions if c.type not in gone}
-    for aside in said:
-        before = condition(status, aside.type)
-        kept = before is not None and before.status is aside.status
-        conditions[aside.type] = Condition(
-            type=aside.type,
-            status=aside.status,
-            reason=aside.reason,
-            message=clip(aside.message),
+    for update in updates:
+        before = condition(status, update.type)
+        kept = before is not None and before.status is update.status
+        conditions[update.type] = Condition(
+            type=update.type,
+            status=update.status,
+            reason=update.reason,
+            message=clip(update.message),
             last_transition_time=before.last_transition_time if before is not None and kept else as_utc(now),
             observed_generation=view.generation,
         )
@@ -70,35 +70,35 @@ def _tell(
     )
 
 
-def reconciling(view: View, now: datetime, reason: Reason, message: str, *asides: ConditionUpdate) -> ImageCopyStatus:
-    """Work is going on or will be tried again. A copy that was Ready stays so (its tags are being changed)."""
+def reconciling(view: View, now: datetime, reason: Reason, message: str, *more: ConditionUpdate) -> ImageCopyStatus:
+    """Return the status while work goes on or will be tried again. A copy that was Ready stays Ready."""
     status = view.status
-    said = [ConditionUpdate(ConditionType.RECONCILING, ConditionStatus.TRUE, reason, message), *asides]
+    updates = [ConditionUpdate(ConditionType.RECONCILING, ConditionStatus.TRUE, reason, message), *more]
     phase = status.phase
     if not is_true(status, ConditionType.READY):
-        said.append(ConditionUpdate(ConditionType.READY, ConditionStatus.FALSE, reason, message))
+        updates.append(ConditionUpdate(ConditionType.READY, ConditionStatus.FALSE, reason, message))
         attempt = in_flight(status)
         under_way = status.image_id or (attempt is not None and attempt.job_id)
         phase = Phase.COPYING if under_way else Phase.PENDING
-    return _tell(view, now, *said, gone=(ConditionType.STALLED,), phase=phase)
+    return _with_conditions(view, now, *updates, gone=(ConditionType.STALLED,), phase=phase)
 
 
 def suspended(view: View, now: datetime) -> ImageCopyStatus:
-    """Nothing is started until ``spec.suspend`` is false again."""
-    words = "spec.suspend is true: set it to false to go on"
+    """Return the status while ``spec.suspend`` keeps the copy from starting."""
+    words = "spec.suspend is true: set it to false to start the copy"
     ready = ConditionUpdate(ConditionType.READY, ConditionStatus.FALSE, Reason.SUSPENDED, words)
     gone = (ConditionType.RECONCILING, ConditionType.STALLED)
-    return _tell(view, now, ready, gone=gone, phase=Phase.SUSPENDED)
+    return _with_conditions(view, now, ready, gone=gone, phase=Phase.SUSPENDED)
 
 
-def succeeded(view: View, now: datetime, reason: Reason, message: str, *asides: ConditionUpdate) -> ImageCopyStatus:
-    """The copy is there, as wanted."""
-    return _tell(
+def succeeded(view: View, now: datetime, reason: Reason, message: str, *more: ConditionUpdate) -> ImageCopyStatus:
+    """Return the status of a copy that is ready."""
+    return _with_conditions(
         view,
         now,
         ConditionUpdate(ConditionType.READY, ConditionStatus.TRUE, reason, message),
         PROVIDER_ANSWERS,
-        *asides,
+        *more,
         gone=(ConditionType.RECONCILING, ConditionType.STALLED),
         phase=Phase.SUCCEEDED,
         progress="100%",
@@ -108,14 +108,14 @@ def succeeded(view: View, now: datetime, reason: Reason, message: str, *asides: 
     )
 
 
-def failed(view: View, now: datetime, reason: Reason, message: str, *asides: ConditionUpdate) -> ImageCopyStatus:
-    """The copy failed for good: nothing more is tried until someone asks for it."""
-    return _tell(
+def failed(view: View, now: datetime, reason: Reason, message: str, *more: ConditionUpdate) -> ImageCopyStatus:
+    """Return the status of a copy that failed permanently: nothing more is tried until someone requests a retry."""
+    return _with_conditions(
         view,
         now,
         ConditionUpdate(ConditionType.READY, ConditionStatus.FALSE, reason, message),
         ConditionUpdate(ConditionType.STALLED, ConditionStatus.TRUE, reason, message),
-        *asides,
+        *more,
         gone=(ConditionType.RECONCILING,),
         phase=Phase.FAILED,
         completion_time=as_utc(now),
@@ -124,8 +124,8 @@ def failed(view: View, now: datetime, reason: Reason, message: str, *asides: Con
 
 
 def deleting(view: View, now: datetime, reason: Reason, message: str) -> ImageCopyStatus:
-    """The object is being deleted, and the copy with it."""
-    return _tell(
+    """Return the status while the object is being deleted together with its image."""
+    return _with_conditions(
         view,
         now,
         ConditionUpdate(ConditionType.READY, ConditionStatus.FALSE, reason, message),
@@ -136,24 +136,28 @@ def deleting(view: View, now: datetime, reason: Reason, message: str) -> ImageCo
 
 
 def duplicated(view: View, now: datetime, image_ids: tuple[str, ...]) -> View:
-    """Tell that more than one image carries the mark of this object, or that this is over."""
+    """Set the condition Duplicated if more than one image carries the owner mark of this object, else remove it."""
     if len(image_ids) < 2:
         kept = tuple(c for c in view.status.conditions if c.type is not ConditionType.DUPLICATED)
         return view.with_status(conditions=kept)
-    words = f"{len(image_ids)} images carry the mark of this object, look which one to keep: {', '.join(image_ids)}"
-    aside = ConditionUpdate(ConditionType.DUPLICATED, ConditionStatus.TRUE, Reason.SECOND_IMAGE, words)
-    return view.with_status(conditions=_tell(view, now, aside).conditions)
+    words = (
+        f"{len(image_ids)} images carry this object's marker: {', '.join(image_ids)}. Nothing is deleted "
+        "automatically: delete the one that you do not need (status.imageID names the one in use)"
+    )
+    update = ConditionUpdate(ConditionType.DUPLICATED, ConditionStatus.TRUE, Reason.SECOND_IMAGE, words)
+    return view.with_status(conditions=_with_conditions(view, now, update).conditions)
 
 
 def unchanged(view: View, now: datetime) -> ImageCopyStatus:
-    """The same outcome for a newer generation of the object: an edit that changes nothing about it."""
-    told = (ConditionType.READY, ConditionType.STALLED)
-    said = [ConditionUpdate(c.type, c.status, c.reason, c.message) for c in view.status.conditions if c.type in told]
-    return _tell(view, now, *said)
+    """Return the same status for a newer generation of the object, after an edit that does not change the outcome."""
+    kept_types = (ConditionType.READY, ConditionType.STALLED)
+    kept = [condition for condition in view.status.conditions if condition.type in kept_types]
+    updates = [ConditionUpdate(c.type, c.status, c.reason, c.message) for c in kept]
+    return _with_conditions(view, now, *updates)
 
 
 def attempt_ended(view: View, outcome: AttemptOutcome, now: datetime, trouble: Trouble | None = None) -> View:
-    """Record the end of the attempt in flight, if there is one, among the last few that ended."""
+    """Record the end of the attempt in flight, if there is one, in ``status.attempts``, which keeps the last few."""
     attempt = in_flight(view.status)
     if attempt is None:
         return view
@@ -170,7 +174,7 @@ def attempt_ended(view: View, outcome: AttemptOutcome, now: datetime, trouble: T
 
 
 def with_failure(view: View, trouble: Trouble) -> View:
-    """Keep the cloud's own words; the request id of the first time they were said is kept as long as they stay."""
+    """Store the cloud's own words. While they stay the same, the request id of the first time is kept."""
     failure = Failure(code=trouble.code, message=clip(trouble.message), request_id=trouble.request_id)
     known = view.status.failure
     if known and (known.code, known.message) == (failure.code, failure.message):
@@ -178,8 +182,8 @@ def with_failure(view: View, trouble: Trouble) -> View:
     return view.with_status(failure=failure)
 
 
-def asides(trouble: Trouble, reason: Reason) -> tuple[ConditionUpdate, ...]:
-    """Return the condition beside Ready that this trouble speaks of, if it does."""
+def of_trouble(trouble: Trouble, reason: Reason) -> tuple[ConditionUpdate, ...]:
+    """Return the condition beside Ready that this trouble affects, if any."""
     match trouble.cause:
         case (
             Cause.PROVIDER_MISSING

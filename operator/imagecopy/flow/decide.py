@@ -15,8 +15,8 @@ needed, and calls :func:`decide`. ``copies`` then stores the step's status, carr
         +--> accepted: job -> SUCCESS -> tags, Succeeded
                            -> FAIL    -> Failed, or the next attempt later
 
-An attempt that is stored without a job id is an unknown outcome, however that came about: every tick may be the first
-one after a crash. Past the deadline a copy is Failed, but its attempt is kept and followed again on a retry.
+An attempt that is stored without a job id has an unknown outcome, whatever the reason: every reconcile may be the first
+one after a crash. After the deadline a copy is Failed, but its attempt is kept, and a retry follows it further.
 """
 
 from datetime import datetime
@@ -24,10 +24,11 @@ from typing import Final, assert_never
 
 from imagecopy.api.base import as_utc
 from imagecopy.api.conditions import ConditionStatus, ConditionType, Reason
-from imagecopy.api.imagecopy import Attempt, AttemptOutcome, ImageCopyStatus, Phase
+from imagecopy.api.imagecopy import Attempt, AttemptOutcome, Phase
 from imagecopy.flow import conditions
 from imagecopy.flow.backoffs import BACKOFFS
 from imagecopy.flow.conditions import PROVIDER_ANSWERS, SOURCE_IS_ACTIVE, ConditionUpdate
+from imagecopy.flow.image import after_tags, copying, follow_image, image_ready, target_to_follow
 from imagecopy.flow.marker import Marker, token_of
 from imagecopy.flow.observation import (
     Cause,
@@ -36,7 +37,6 @@ from imagecopy.flow.observation import (
     JobState,
     NothingObserved,
     Observation,
-    ObservedImage,
     PostAccepted,
     PostOutcome,
     Postponed,
@@ -51,21 +51,19 @@ from imagecopy.flow.observation import (
     Trouble,
     alive,
 )
-from imagecopy.flow.pacing import doubling, next_follow, next_poll
+from imagecopy.flow.pacing import doubling, next_poll
 from imagecopy.flow.steps import (
     REST,
     Event,
     EventType,
     PostCopy,
-    SetTags,
     Step,
     back_off,
+    deadline_exceeded,
     fail,
     give_up_attempt,
     next_attempt,
-    overdue,
-    resolving,
-    succeed,
+    resolve_outcome,
     transition_events,
     until_deadline,
     with_duplicate_event,
@@ -73,68 +71,66 @@ from imagecopy.flow.steps import (
 from imagecopy.flow.view import View, attempt_is_due_in, in_flight, is_finished, is_true
 
 WAITING_SECONDS: Final = 60.0
-"""The first in the queue for a slot looks so often whether there are more slots now; it is told when one is freed."""
+"""How often the first object in the queue checks for more slots. When one is freed, it is woken at once."""
 _WAITING_STEP_SECONDS: Final = 6.0
-"""Each one behind looks later by so much."""
+"""How much later each object behind it checks."""
 _LONGEST_WAITING_SECONDS: Final = 3600.0
 PROGRESS_POINTS: Final = 10
-"""Progress is written when it moved by so many points ..."""
+"""Progress is written when it moved by this many points ..."""
 PROGRESS_PAUSE_SECONDS: Final = 15
-"""... and so long after it was written last."""
-_GONE_SECONDS: Final = 10.0
-"""Pause before a copy is asked for anew when the one that was being adopted vanished."""
+"""... and this many seconds after it was last written."""
 
 
-def decide(view: View, seen: Observation, now: datetime) -> Step:
+def decide(view: View, observed: Observation, now: datetime) -> Step:
     """Return the next step of the copy. Pure: the same arguments give the same step."""
-    if isinstance(seen, PostOutcome) and _is_settled(view, seen.attempt):
+    if isinstance(observed, PostOutcome) and _is_outdated(view, observed.attempt):
         return Step(view.status, 1.0)
-    match seen:
+    match observed:
         case NothingObserved():
-            return _undisturbed(view, now)
+            return _without_observation(view, now)
         case SlotsBusy():
-            return _waiting(view, seen, now)
+            return _waiting_for_slot(view, observed, now)
         case PreflightObserved():
-            counted = conditions.duplicated(view, now, alive(seen.targets))
-            return with_duplicate_event(view, _preflighted(counted, seen, now))
+            counted = conditions.duplicated(view, now, alive(observed.targets))
+            return with_duplicate_event(view, _after_preflight(counted, observed, now))
         case TargetsObserved():
-            counted = conditions.duplicated(view.in_project(seen.project), now, alive(seen.targets))
-            return with_duplicate_event(view, _looked_up(counted, seen, now))
+            counted = conditions.duplicated(view.in_project(observed.project), now, alive(observed.targets))
+            return with_duplicate_event(view, _after_lookup(counted, observed, now))
         case PostAccepted():
-            return _accepted(view, seen, now)
+            return _accepted(view, observed, now)
         case PostRejected():
-            return _rejected(view, seen, now)
+            return _rejected(view, observed, now)
         case PostUnknown():
-            return _unknown(view, seen, now)
+            return _unknown(view, observed, now)
         case JobObserved():
-            return _job(view.in_project(seen.project), seen, now)
+            return _job(view.in_project(observed.project), observed, now)
         case Postponed():
-            return Step(_copying(view, now), until_deadline(view, seen.seconds, now))
+            return Step(copying(view, now), until_deadline(view, observed.seconds, now))
         case TargetObserved():
-            return _followed(view.in_project(seen.project), seen.target, now)
+            return follow_image(view.in_project(observed.project), observed.target, now)
         case TagsSet():
-            return _tagged(view, seen, now)
+            return after_tags(view, observed, now)
         case TagsRefused():
-            return back_off(view.with_status(image_id=seen.image_id), seen.trouble, now)
+            return back_off(view.with_status(image_id=observed.image_id), observed.trouble, now)
         case Trouble():
-            return back_off(view, seen, now)
+            return back_off(view, observed, now)
         case _:
-            assert_never(seen)
+            assert_never(observed)
 
 
-def _undisturbed(view: View, now: datetime) -> Step:
-    """Nothing had to be looked at: finished, overdue, suspended, or before the next attempt's time."""
+def _without_observation(view: View, now: datetime) -> Step:
+    """Decide where nothing had to be observed: finished, overdue, suspended, or before the next attempt is due."""
     status = view.status
     if is_finished(status):
         if is_true(status, ConditionType.READY) and status.image_id:
-            return _arrived(view, status.image_id, now)
+            return image_ready(view, status.image_id, now)
         return Step(conditions.unchanged(view, now))
     if view.overdue(now):
-        return overdue(view, now)
+        return deadline_exceeded(view, now)
     if view.spec.suspend:
         # As with Jobs, the deadline is counted anew when a suspended copy is resumed.
-        told = conditions.suspended(view.with_status(start_time=None), now)
-        return Step(told, REST, transition_events(view, told))
+        status = conditions.suspended(view.with_status(start_time=None), now)
+        return Step(status, REST, transition_events(view, status))
     pause = attempt_is_due_in(status, now)
     if status.next_attempt_time and status.phase is Phase.SUSPENDED:
         words = f"resumed; the next attempt at {status.next_attempt_time:%H:%M:%S} UTC"
@@ -142,34 +138,41 @@ def _undisturbed(view: View, now: datetime) -> Step:
     return Step(status, until_deadline(view, max(pause, 1.0), now))
 
 
-def _waiting(view: View, seen: SlotsBusy, now: datetime) -> Step:
-    """Wait for a slot; whose turn it is, is told so."""
-    words = f"all {seen.limit} slots of the project are in use or spoken for; the oldest ImageCopy is next"
-    told = conditions.reconciling(view, now, Reason.WAITING_FOR_SLOT, words)
-    return Step(told, waiting_seconds(seen.ahead), transition_events(view, told))
+def _waiting_for_slot(view: View, observed: SlotsBusy, now: datetime) -> Step:
+    """Wait for a slot. The object is woken when its turn comes."""
+    words = (
+        f"all {observed.limit} slots of the project are in use or reserved (maxConcurrentCopies of the provider); "
+        "this copy starts by itself when its turn comes, oldest first"
+    )
+    status = conditions.reconciling(view, now, Reason.WAITING_FOR_SLOT, words)
+    return Step(status, waiting_seconds(observed.ahead), transition_events(view, status))
 
 
 def waiting_seconds(ahead: int) -> float:
-    """Return how long one of a queue, which is told when its turn comes, waits before it looks by itself."""
+    """Return the pause of an object in a queue until it checks by itself; it is woken when its turn comes."""
     return min(WAITING_SECONDS + ahead * _WAITING_STEP_SECONDS, _LONGEST_WAITING_SECONDS)
 
 
-def _preflighted(view: View, seen: PreflightObserved, now: datetime) -> Step:
-    found = target_to_follow(view, seen.targets)
+def _after_preflight(view: View, observed: PreflightObserved, now: datetime) -> Step:
+    found = target_to_follow(view, observed.targets)
     if found is not None:
-        return _followed(view.in_project(seen.project), found, now)
-    source = seen.source
+        return follow_image(view.in_project(observed.project), found, now)
+    source = observed.source
     if source is None:
-        return back_off(view, Trouble(Cause.TRANSIENT, "the source image could not be looked at"), now)
+        return back_off(view, Trouble(Cause.TRANSIENT, "the source image could not be read"), now)
     if source.state is ImageState.ACTIVE:
-        return _intend(view.in_project(seen.project), now)
+        return _store_intent(view.in_project(observed.project), now)
     waiting = source.state is ImageState.PENDING
     cause = Cause.SOURCE_NOT_READY if waiting else Cause.SOURCE_MISSING
-    return back_off(view, Trouble(cause, f"source image {source.id} is {source.status}, not active"), now)
+    return back_off(
+        view,
+        Trouble(cause, f"source image {source.id} is {source.status}, not active; the copy starts when it is"),
+        now,
+    )
 
 
-def _intend(view: View, now: datetime) -> Step:
-    """Store the intent, then POST once."""
+def _store_intent(view: View, now: datetime) -> Step:
+    """Store the intent. Its action is to POST the copy call, once."""
     before = view.status.attempt
     number = before.number + 1 if before else 1
     attempt = Attempt(number=number, token=token_of(view.uid, number), posted_at=as_utc(now), writer=view.writer)
@@ -183,7 +186,7 @@ def _intend(view: View, now: datetime) -> Step:
     )
     words = f"attempt {number} is being submitted"
     submitting = ConditionUpdate(ConditionType.SUBMITTED, ConditionStatus.UNKNOWN, Reason.COPYING, words)
-    told = conditions.reconciling(intent, now, Reason.COPYING, words, SOURCE_IS_ACTIVE, PROVIDER_ANSWERS, submitting)
+    status = conditions.reconciling(intent, now, Reason.COPYING, words, SOURCE_IS_ACTIVE, PROVIDER_ANSWERS, submitting)
     target = view.spec.target
     post = PostCopy(
         attempt=attempt,
@@ -193,80 +196,69 @@ def _intend(view: View, now: datetime) -> Step:
         kms_key_id=target.kms_key_id,
         enterprise_project_id=target.enterprise_project_id,
     )
-    return Step(told, act=post)
+    return Step(status, action=post)
 
 
-def _is_settled(view: View, attempt: Attempt) -> bool:
-    """Tell whether another process found out about this attempt, and went on, before its outcome could be stored."""
+def _is_outdated(view: View, attempt: Attempt) -> bool:
+    """Tell whether another process has learnt the outcome of this attempt, and gone on, before ours could be stored."""
     attempt_now = in_flight(view.status)
     return view.status.attempt is not None and (attempt_now is None or attempt_now.number != attempt.number)
 
 
-def _accepted(view: View, seen: PostAccepted, now: datetime) -> Step:
-    attempt = seen.with_job
-    view = view.with_status(attempt=attempt, job_id=seen.job_id, progress="0%")
-    words = f"attempt {attempt.number} was accepted as job {seen.job_id}"
-    return Step(_copying(view, now), view.bounds.first, (Event(EventType.NORMAL, "Submitted", words),))
+def _accepted(view: View, observed: PostAccepted, now: datetime) -> Step:
+    attempt = observed.with_job
+    view = view.with_status(attempt=attempt, job_id=observed.job_id, progress="0%")
+    words = f"attempt {attempt.number} was accepted as job {observed.job_id}"
+    return Step(copying(view, now), view.bounds.first, (Event(EventType.NORMAL, "Submitted", words),))
 
 
-def _copying(view: View, now: datetime) -> ImageCopyStatus:
-    """Tell that the copy is made; the same words every time, so that a look alone changes nothing."""
-    attempt = in_flight(view.status)
-    if attempt is None or attempt.job_id is None:
-        words = f"image {view.status.image_id} is being made"
-        return conditions.reconciling(view, now, Reason.COPYING, words, PROVIDER_ANSWERS)
-    words = f"job {attempt.job_id} is running"
-    submitted = ConditionUpdate(
-        ConditionType.SUBMITTED, ConditionStatus.TRUE, Reason.COPYING, f"accepted as job {attempt.job_id}"
-    )
-    return conditions.reconciling(view, now, Reason.COPYING, words, PROVIDER_ANSWERS, submitted)
-
-
-def _rejected(view: View, seen: PostRejected, now: datetime) -> Step:
-    """Surely nothing was made: try again later where that can help, else fail with the cloud's words."""
-    trouble = seen.trouble
-    view = conditions.attempt_ended(view.with_status(attempt=seen.attempt), AttemptOutcome.REJECTED, now, trouble)
+def _rejected(view: View, observed: PostRejected, now: datetime) -> Step:
+    """Surely nothing was made: plan another attempt if that can help, else fail with the cloud's words."""
+    trouble = observed.trouble
+    view = conditions.attempt_ended(view.with_status(attempt=observed.attempt), AttemptOutcome.REJECTED, now, trouble)
     view = conditions.with_failure(view, trouble)
     rule = BACKOFFS[trouble.cause]
     reason = Reason.COPY_FAILED if trouble.is_final else rule.reason
     submitted = ConditionUpdate(ConditionType.SUBMITTED, ConditionStatus.FALSE, reason, trouble.words)
-    asides = (submitted, *conditions.asides(trouble, reason))
+    updates = (submitted, *conditions.of_trouble(trouble, reason))
     if trouble.is_final:
-        return fail(view, now, reason, trouble.words, *asides)
+        return fail(view, now, reason, trouble.words, *updates)
     in_a_row = 0
     for ended in reversed(view.status.attempts):
         if ended.outcome is not AttemptOutcome.REJECTED:
             break
         in_a_row += 1
     pause = max(doubling(in_a_row, rule.shortest, rule.longest), trouble.retry_after or 0.0)
-    return next_attempt(view, now, pause, reason, trouble.words, *asides)
+    return next_attempt(view, now, pause, reason, trouble.words, *updates)
 
 
-def _unknown(view: View, seen: PostUnknown, now: datetime) -> Step:
-    view = conditions.with_failure(view.with_status(attempt=seen.attempt), seen.trouble)
-    return resolving(view, now, f"the outcome of the copy call is not known ({seen.trouble.words})")
+def _unknown(view: View, observed: PostUnknown, now: datetime) -> Step:
+    view = conditions.with_failure(view.with_status(attempt=observed.attempt), observed.trouble)
+    return resolve_outcome(
+        view, now, f"no answer to the copy request ({observed.trouble.words}), so the copy may or may not have started"
+    )
 
 
-def _job(view: View, seen: JobObserved, now: datetime) -> Step:
-    if seen.state is JobState.SUCCEEDED:
-        image_id = seen.image_id or view.status.image_id
+def _job(view: View, observed: JobObserved, now: datetime) -> Step:
+    if observed.state is JobState.SUCCEEDED:
+        image_id = observed.image_id or view.status.image_id
         if image_id is None:
-            return resolving(view, now, "the job succeeded without naming its image")
-        return _arrived(view, image_id, now)
-    if seen.state is JobState.FAILED:
-        trouble = seen.trouble or Trouble(Cause.TRANSIENT, "the job failed without a reason")
+            return resolve_outcome(view, now, "the job succeeded but does not name its image")
+        return image_ready(view, image_id, now)
+    if observed.state is JobState.FAILED:
+        trouble = observed.trouble or Trouble(Cause.TRANSIENT, "the job failed, and the cloud gives no reason")
         return give_up_attempt(view, now, AttemptOutcome.FAILED, trouble)
     if view.overdue(now):
-        return overdue(view, now)
-    return _running(view, seen, now)
+        return deadline_exceeded(view, now)
+    return _running(view, observed, now)
 
 
-def _running(view: View, seen: JobObserved, now: datetime) -> Step:
+def _running(view: View, observed: JobObserved, now: datetime) -> Step:
     recent = view.recent
     events: tuple[Event, ...] = ()
     since = view.status.attempt.posted_at if view.status.attempt else now
-    if seen.progress is not None:
-        percent = min(int(seen.progress * 100), 99)
+    if observed.progress is not None:
+        percent = min(int(observed.progress * 100), 99)
         shown = int((view.status.progress or "0%").rstrip("%"))
         passed = [mark for mark in (25, 50, 75) if max(shown, int((recent.progress or 0.0) * 100)) < mark <= percent]
         if passed:
@@ -274,77 +266,23 @@ def _running(view: View, seen: JobObserved, now: datetime) -> Step:
         written = recent.progress_written_at
         rested = written is None or (now - written).total_seconds() >= PROGRESS_PAUSE_SECONDS
         if percent - shown >= PROGRESS_POINTS and rested:
-            view = view.with_status(progress=f"{percent}%", image_id=seen.image_id or view.status.image_id)
-    moved = seen.progress != recent.progress or recent.progress_moved_at is None
+            view = view.with_status(progress=f"{percent}%", image_id=observed.image_id or view.status.image_id)
+    moved = observed.progress != recent.progress or recent.progress_moved_at is None
     stalled_for = 0.0 if moved else (now - (recent.progress_moved_at or now)).total_seconds()
-    pause = next_poll((now - since).total_seconds(), seen.progress, stalled_for, view.bounds, view.expected_seconds)
-    return Step(_copying(view, now), until_deadline(view, pause, now), events)
+    pause = next_poll((now - since).total_seconds(), observed.progress, stalled_for, view.bounds, view.expected_seconds)
+    return Step(copying(view, now), until_deadline(view, pause, now), events)
 
 
-def _looked_up(view: View, seen: TargetsObserved, now: datetime) -> Step:
-    """The job is not known, to us or to the cloud: the image tells."""
-    found = target_to_follow(view, seen.targets)
+def _after_lookup(view: View, observed: TargetsObserved, now: datetime) -> Step:
+    """Decide by the image, because the job is not known to the operator or to the cloud."""
+    found = target_to_follow(view, observed.targets)
     if found is not None:
-        return _followed(view, found, now)
+        return follow_image(view, found, now)
     attempt = in_flight(view.status)
     mark = Marker(view.owner, attempt.token) if attempt else None
-    for target in seen.targets:
+    for target in observed.targets:
         if target.marker == mark and target.state is ImageState.DEAD:
-            return _followed(view, target, now)
+            return follow_image(view, target, now)
     if attempt is not None and attempt.job_id:
-        return resolving(view, now, f"the cloud does not know job {attempt.job_id}")
-    return resolving(view, now, "the outcome of the copy call is not known")
-
-
-def _followed(view: View, target: ObservedImage, now: datetime) -> Step:
-    """Follow a target by the state of its image, as no job is known."""
-    status = view.status
-    if target.state is ImageState.ACTIVE:
-        return _arrived(view, target.id, now)
-    if target.state is ImageState.PENDING:
-        if view.overdue(now):
-            return overdue(view, now)
-        began = status.start_time or as_utc(now)  # an adopted copy had no POST, and needs a deadline, too
-        view = view.with_status(image_id=target.id, target_name=view.target_name, start_time=began)
-        since = status.attempt.posted_at if status.attempt else began
-        pause = next_follow((now - since).total_seconds(), view.bounds, view.expected_seconds)
-        return Step(_copying(view, now), until_deadline(view, pause, now))
-    words = f"image {target.id} is {target.status} in the cloud"
-    if is_true(status, ConditionType.READY) or target.id == view.spec.target.adopt_image_id:
-        return fail(view, now, Reason.IMAGE_MISSING, words)
-    if in_flight(status) and target.state is ImageState.ABSENT:
-        return resolving(view, now, words)
-    if in_flight(status):
-        return give_up_attempt(view, now, AttemptOutcome.FAILED, Trouble(Cause.TRANSIENT, words))
-    gone = view.with_status(image_id=None, target_tags=None)
-    return next_attempt(gone, now, _GONE_SECONDS, Reason.TRANSIENT_ERROR, words)
-
-
-def target_to_follow(view: View, targets: tuple[ObservedImage, ...]) -> ObservedImage | None:
-    """Return the target of ours to follow: an active one, else one that is made by an attempt that has not ended."""
-    ended = {token_of(view.uid, attempt.number) for attempt in view.status.attempts}
-    ours = [(target, target.marker) for target in targets if target.marker and target.marker.owner == view.owner]
-    active = [target for target, _ in ours if target.state is ImageState.ACTIVE]
-    made = [target for target, marker in ours if target.state is ImageState.PENDING and marker.token not in ended]
-    return next(iter(active + made), None)
-
-
-def _arrived(view: View, image_id: str, now: datetime) -> Step:
-    """The image is there: its tags, then the end."""
-    wanted, have = view.wanted_tags, view.status.target_tags or {}
-    if wanted == have:
-        return succeed(view, image_id, now)
-    # A changed value is removed first: that creating a tag again overwrites it is documented nowhere.
-    remove = {key: value for key, value in have.items() if wanted.get(key) != value}
-    add = {key: value for key, value in wanted.items() if have.get(key) != value}
-    status = view.status
-    if status.phase is Phase.FAILED:  # a retry has begun: what it found is no longer told as failed
-        words = f"image {image_id} is there; its tags are being set"
-        status = conditions.reconciling(
-            view.with_status(image_id=image_id), now, Reason.COPYING, words, PROVIDER_ANSWERS
-        )
-    return Step(status, act=SetTags(image_id, remove, add))
-
-
-def _tagged(view: View, seen: TagsSet, now: datetime) -> Step:
-    return succeed(view.with_status(target_tags=view.wanted_tags or None), seen.image_id, now)
+        return resolve_outcome(view, now, f"the cloud no longer knows job {attempt.job_id}")
+    return resolve_outcome(view, now, "the outcome of the copy request is not known")

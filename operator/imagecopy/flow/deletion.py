@@ -1,8 +1,8 @@
-"""What becomes of the copy when its ImageCopy is deleted: a second small state machine, as pure as the first.
+"""The state machine of a deletion: what happens to the copy when its ImageCopy is deleted. Pure, like decide.py.
 
-Retain lets go at once, whatever is under way, and needs neither cloud nor Secret. Delete waits until it is known what
-became of the last attempt, then deletes the image, if it carries our marker, and sees it gone before it lets go. What
-stands in the way shows as DeletionBlocked; switching the policy to Retain always frees the object.
+Retain releases the object at once, whatever is under way, and needs neither cloud nor Secret. Delete waits until the
+outcome of the last attempt is known, deletes the image if it carries our marker, and releases the object when the image
+is gone. An obstacle shows as DeletionBlocked; setting the policy to Retain always releases the object.
 """
 
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ from imagecopy.flow.steps import Event, EventType
 from imagecopy.flow.view import Need, View, condition, in_flight
 
 _GONE_POLL_SECONDS: Final = 2.0
-_STUBBORN_SECONDS: Final = 60.0
-"""An image that is still there so long after the cloud said yes to its deletion is worth telling."""
+_OVERDUE_SECONDS: Final = 60.0
+"""An image that still exists so long after the cloud accepted its deletion is reported."""
 _BLOCKED_SECONDS: Final = (5.0, 120.0)
 
 
 @dataclass(frozen=True, slots=True)
 class DeletionRequested:
-    """The cloud said yes to the deletion of the image; it may still be there for a while."""
+    """The cloud accepted the deletion of the image, which may still exist for a while."""
 
     image_id: str
 
@@ -65,16 +65,16 @@ class DeleteImage:
 
 @dataclass(frozen=True, slots=True)
 class DeletionStep:
-    """Store ``status`` if it differs, tell the Events, act, and look again after ``again`` seconds; None: let go."""
+    """Store ``status`` if it differs, post the Events, act, go on after ``requeue_after`` seconds. None: release."""
 
     status: ImageCopyStatus
-    again: float | None
+    requeue_after: float | None
     events: tuple[Event, ...] = ()
-    act: DeleteImage | None = None
+    action: DeleteImage | None = None
 
 
 def deletion_needs(view: View) -> Need:
-    """Return what has to be looked at before :func:`decide_deletion` can decide."""
+    """Return what has to be observed before :func:`decide_deletion` can decide."""
     status = view.status
     if view.spec.deletion_policy is DeletionPolicy.RETAIN:
         return Need.NOTHING
@@ -86,96 +86,105 @@ def deletion_needs(view: View) -> Need:
     return Need.TARGETS if attempt is not None else Need.NOTHING
 
 
-def decide_deletion(view: View, seen: Observation, now: datetime) -> DeletionStep:
+def decide_deletion(view: View, observed: Observation, now: datetime) -> DeletionStep:
     """Return the next step of a deletion. Pure."""
-    match seen:
+    match observed:
         case NothingObserved():
-            return _let_go(view, ())
+            return _release(view, ())
         case PostAccepted():
             return _wait(
-                view.with_status(attempt=seen.with_job, job_id=seen.job_id), now, "the copy is still being made", 2.0
+                view.with_status(attempt=observed.with_job, job_id=observed.job_id),
+                now,
+                "the copy is still being made and can't be cancelled",
+                2.0,
             )
         case PostUnknown():
-            return _wait(view.with_status(attempt=seen.attempt), now, "the outcome of the copy call is not known", 2.0)
+            return _wait(
+                view.with_status(attempt=observed.attempt), now, "the outcome of the copy request is not known yet", 2.0
+            )
         case PostRejected():
             view = conditions.attempt_ended(
-                view.with_status(attempt=seen.attempt), AttemptOutcome.REJECTED, now, seen.trouble
+                view.with_status(attempt=observed.attempt), AttemptOutcome.REJECTED, now, observed.trouble
             )
-            return _let_go(view, ())
+            return _release(view, ())
         case JobObserved():
-            return _job(view, seen, now)
+            return _job(view, observed, now)
         case TargetsObserved():
-            return _targets(view, seen, now)
+            return _targets(view, observed, now)
         case TargetObserved():
-            return _target(view, seen.target, now)
+            return _target(view, observed.target, now)
         case DeletionRequested():
-            return _asked(view, seen.image_id, now)
+            return _after_request(view, observed.image_id, now)
         case Trouble():
-            return _blocked(view, now, seen.words)
+            return _blocked(view, now, observed.words)
 
 
-def _let_go(view: View, events: tuple[Event, ...]) -> DeletionStep:
+def _release(view: View, events: tuple[Event, ...]) -> DeletionStep:
     return DeletionStep(view.status, None, events)
 
 
-def _job(view: View, seen: JobObserved, now: datetime) -> DeletionStep:
-    if seen.state is JobState.RUNNING:
+def _job(view: View, observed: JobObserved, now: datetime) -> DeletionStep:
+    if observed.state is JobState.RUNNING:
         since = view.status.attempt.posted_at if view.status.attempt else now
-        pause = next_poll((now - since).total_seconds(), seen.progress, 0.0, view.bounds)
+        pause = next_poll((now - since).total_seconds(), observed.progress, 0.0, view.bounds)
         return _wait(view, now, "the copy is still being made and can't be cancelled", pause)
-    ended = AttemptOutcome.FAILED if seen.state is JobState.FAILED else AttemptOutcome.SUCCEEDED
-    image_id = seen.image_id or view.status.image_id
-    view = conditions.attempt_ended(view, ended, now, seen.trouble)
-    if seen.state is JobState.FAILED:
-        return _let_go(view, ())
+    ended = AttemptOutcome.FAILED if observed.state is JobState.FAILED else AttemptOutcome.SUCCEEDED
+    image_id = observed.image_id or view.status.image_id
+    view = conditions.attempt_ended(view, ended, now, observed.trouble)
+    if observed.state is JobState.FAILED:
+        return _release(view, ())
     return _wait(view.with_status(image_id=image_id), now, f"image {image_id} is being deleted", 0.0)
 
 
-def _targets(view: View, seen: TargetsObserved, now: datetime) -> DeletionStep:
-    there = [target for target in seen.targets if target.id in alive(seen.targets)]
+def _targets(view: View, observed: TargetsObserved, now: datetime) -> DeletionStep:
+    there = [target for target in observed.targets if target.id in alive(observed.targets)]
     if there:
         return _target(view, there[0], now)
     if view.recent.deletion_requested_for is not None:
-        return _let_go(view, (Event(EventType.NORMAL, "Deleted", "the image is gone from the cloud"),))
+        return _release(view, (Event(EventType.NORMAL, "Deleted", "the image was deleted from the cloud"),))
     if view.recent.unresolved_for < view.settle_seconds:
-        return _wait(view, now, "what became of the copy call is not known yet", 5.0)
-    lost = Event(EventType.WARNING, "NothingToDelete", "no copy of the last attempt showed up; nothing was deleted")
-    return _let_go(conditions.attempt_ended(view, AttemptOutcome.LOST, now), (lost,))
+        return _wait(view, now, "the outcome of the copy request is not known yet", 5.0)
+    words = (
+        f"no copy of the last attempt appeared within {view.settle_seconds:g} s, so nothing was deleted. If an image "
+        f"{view.target_name} appears later, delete it by hand"
+    )
+    lost = Event(EventType.WARNING, "NothingToDelete", words)
+    return _release(conditions.attempt_ended(view, AttemptOutcome.LOST, now), (lost,))
 
 
 def _target(view: View, target: ObservedImage, now: datetime) -> DeletionStep:
-    if target.state is ImageState.ABSENT and _may_show_up(view):
+    if target.state is ImageState.ABSENT and _may_be_late(view):
         return _wait(view, now, f"image {target.id} is not listed by the cloud yet", 5.0)
     if target.state in (ImageState.DEAD, ImageState.ABSENT):
-        return _let_go(view, (Event(EventType.NORMAL, "Deleted", f"image {target.id} is gone from the cloud"),))
+        return _release(view, (Event(EventType.NORMAL, "Deleted", f"image {target.id} was deleted from the cloud"),))
     if target.marker is None or target.marker.owner != view.owner:
-        kept = f"image {target.id} does not carry the marker of this ImageCopy and stays in the cloud"
-        return _let_go(view, (Event(EventType.WARNING, "Retained", kept),))
+        kept = f"image {target.id} does not carry the marker of this ImageCopy, so it is not deleted"
+        return _release(view, (Event(EventType.WARNING, "Retained", kept),))
     view = view.with_status(image_id=target.id)
     if target.state is ImageState.PENDING:
         return _wait(view, now, f"image {target.id} is still being made", 5.0)
     asked = view.recent.deletion_requested_for
-    if asked is not None and asked < _STUBBORN_SECONDS:
+    if asked is not None and asked < _OVERDUE_SECONDS:
         return _wait(view, now, f"image {target.id} is being deleted", _GONE_POLL_SECONDS)
     if asked is not None:
-        blocked = _blocked(view, now, f"image {target.id} is still there, though the cloud agreed to delete it")
-        return DeletionStep(blocked.status, blocked.again, blocked.events, DeleteImage(target.id))
-    if _is_blocked(view):  # told as long as the cloud has not said yes
+        blocked = _blocked(view, now, f"image {target.id} still exists, although the cloud accepted its deletion")
+        return DeletionStep(blocked.status, blocked.requeue_after, blocked.events, DeleteImage(target.id))
+    if _is_blocked(view):  # which is reported until the cloud accepts the deletion
         return DeletionStep(view.status, 0.0, (), DeleteImage(target.id))
     return DeletionStep(_deleting(view, now, f"image {target.id} is being deleted"), 0.0, (), DeleteImage(target.id))
 
 
-def _may_show_up(view: View) -> bool:
-    """Tell whether an image that is not listed may only be late: its copy had not ended when it was last told of."""
+def _may_be_late(view: View) -> bool:
+    """Tell whether an image that is not listed may only be late, because its copy had not ended when last observed."""
     if view.recent.deletion_requested_for is not None or view.recent.unresolved_for >= view.settle_seconds:
         return False
     return in_flight(view.status) is not None or view.status.completion_time is None
 
 
-def _asked(view: View, image_id: str, now: datetime) -> DeletionStep:
-    """The cloud said yes, maybe not for the first time: what was told of a stubborn image stays told."""
+def _after_request(view: View, image_id: str, now: datetime) -> DeletionStep:
+    """The cloud accepted the deletion, perhaps again: what is reported of an image that stays does not change."""
     asked = view.recent.deletion_requested_for or 0.0
-    if asked >= _STUBBORN_SECONDS:
+    if asked >= _OVERDUE_SECONDS:
         return DeletionStep(view.status, growing(asked, *_BLOCKED_SECONDS))
     return _wait(view, now, f"image {image_id} is being deleted", _GONE_POLL_SECONDS)
 
@@ -194,7 +203,7 @@ def _wait(view: View, now: datetime, words: str, pause: float) -> DeletionStep:
 
 
 def _blocked(view: View, now: datetime, words: str) -> DeletionStep:
-    message = f"{words}; set spec.deletionPolicy to Retain to let go of the object and keep the image"
+    message = f"{words}; to delete the object and keep the image, set spec.deletionPolicy to Retain"
     status = _deleting(view, now, message, Reason.DELETION_BLOCKED)
     lasted = (now - (view.recent.trouble_since or now)).total_seconds()
     events = () if _is_blocked(view) else (Event(EventType.WARNING, Reason.DELETION_BLOCKED, message),)

@@ -1,7 +1,7 @@
-"""Markers: the letters and digits in a target's description by which a copy is recognised as ours.
+"""Markers: letters and digits in a target's description by which a copy is recognised as ours.
 
-The copy call takes no idempotency key and no tags, so the description is the only thing of ours that the cloud
-keeps with a copy from its first moment. A marker is ``imgcp1`` + 16 hex digits of owner + 16 hex digits of token:
+The copy call takes no idempotency key and no tags, so the description is the only value of ours that the cloud
+keeps with a copy from the beginning. A marker is ``imgcp1`` + 16 hex digits of owner + 16 hex digits of token:
 letters and digits only, because one edition of the API documents no more (ims-api: Replicating an Image Within a
 Region, ``description``). The owner outlives the object and the cluster; the token names one attempt of one object.
 """
@@ -30,7 +30,7 @@ class Marker:
         return f"{_PREFIX}{self.owner}{self.token}"
 
     def describe(self, description: str | None) -> str:
-        """Return the target's description: the user's words, if any, then the marker."""
+        """Return the target's description: the user's text, if any, then the marker."""
         return f"{description} {self}" if description else str(self)
 
     @classmethod
@@ -45,9 +45,9 @@ def _digest(*parts: str | None) -> str:
 
 
 def owner_of(installation: str, namespace: str, name: str, spec: ImageCopySpec) -> str:
-    """Return the owner: the same for an object that is deleted and applied again, in this or a rebuilt cluster.
+    """Return the owner mark: the same for an object that is deleted and applied again, in this or a rebuilt cluster.
 
-    It covers all that makes a copy another copy; what may be edited afterwards (tags, limits) is left out.
+    It covers what identifies the wanted copy, and leaves out what may be edited afterwards (tags, limits).
     """
     target = spec.target
     return _digest(

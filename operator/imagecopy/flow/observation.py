@@ -1,7 +1,7 @@
-"""What a tick saw before it decides: the inputs of :func:`imagecopy.flow.decide.decide`.
+"""Observations: what was found out before a decision, as inputs of :func:`imagecopy.flow.decide.decide`.
 
-Everything the cloud or Kubernetes can answer is put into these words by ``reconcile``; no HTTP status, no IMG
-code decides anything in here.
+``cloud`` and ``providers`` translate all replies and errors into these types. No HTTP status and no IMG code decides
+anything in here.
 """
 
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from imagecopy.flow.marker import Marker
 
 
 class Cause(StrEnum):
-    """Why something could not be looked at or done; surely nothing was done in the cloud."""
+    """Why something could not be observed or done. Surely nothing was done in the cloud."""
 
     PROVIDER_MISSING = auto()
     """The provider object or its Secret is not there (yet)."""
     PROVIDER_INVALID = auto()
-    """The provider or its Secret can't work as written: a key is missing, a host is not allowed, ..."""
+    """The provider or its Secret can't work as it is: a key is missing, a host is not allowed, ..."""
     OTHER_PROJECT = auto()
-    """The provider leads to another project than the copy's, see :mod:`imagecopy.flow.project`."""
+    """The provider points to another project than the copy's, see :mod:`imagecopy.flow.project`."""
     UNREACHABLE = auto()
     """The endpoint can't be reached."""
     CREDENTIALS = auto()
@@ -34,23 +34,23 @@ class Cause(StrEnum):
     REFUSED = auto()
     """The cloud says that this will never work as asked."""
     TRANSIENT = auto()
-    """Anything that may work when tried again."""
+    """Anything that may work when it is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something could not be looked at or done. ``message`` is for people, in the cloud's words where it spoke."""
+    """Something could not be observed or done. ``message`` is for people, in the cloud's own words if it gave any."""
 
     cause: Cause
     message: str
     code: str | None = None
     request_id: str | None = None
     retry_after: float | None = None
-    """Seconds the cloud asks us to wait, where it does."""
+    """How many seconds the cloud asks us to wait, if it does."""
 
     @property
     def words(self) -> str:
-        """Code and message, as people look for them."""
+        """Code and message, as people search for them."""
         return f"{self.code}: {self.message}" if self.code else self.message
 
     @property
@@ -68,7 +68,7 @@ class ImageState(Enum):
     DEAD = auto()
     """Will never be usable: killed or deleted."""
     ABSENT = auto()
-    """Not in the list. Proof of nothing by itself: lists may be late."""
+    """Not in the list. That alone proves nothing, because lists may be late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,13 @@ class ObservedImage:
 
 
 def alive(images: tuple[ObservedImage, ...]) -> tuple[str, ...]:
-    """Return the ids of those that can be used or are being made."""
+    """Return the ids of those images that can be used or are being made."""
     return tuple(image.id for image in images if image.state in (ImageState.ACTIVE, ImageState.PENDING))
 
 
 @dataclass(frozen=True, slots=True)
 class NothingObserved:
-    """Nothing needed to be looked at."""
+    """Nothing had to be observed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class PreflightObserved:
     targets: tuple[ObservedImage, ...]
     source: ObservedImage | None
     project: str | None = None
-    """Id of the project that was looked in, here and below."""
+    """Id of the project that was read, here and below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,25 +144,25 @@ class JobObserved:
     image_id: str | None = None
     trouble: Trouble | None = None
     ended_at: datetime | None = None
-    """By the cloud's clock: for a metric, no decision rests on it."""
+    """By the cloud's clock; only for a metric."""
     project: str | None = None
     seconds: float | None = None
-    """How long it ran, told when it ended: for pacing others."""
+    """How long it ran, once it has ended; paces the polls of other copies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """The job was not looked at, as so many are, and is to be in so many seconds."""
+    """The job was not polled, because so many are running; its turn comes in so many seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class PostAccepted:
-    """The cloud took the POST and named a job."""
+    """The cloud accepted the POST and returned a job id."""
 
     attempt: Attempt
-    """The attempt as its intent was written."""
+    """The attempt, as its intent was stored."""
     job_id: str
     request_id: str | None
 
@@ -174,7 +174,7 @@ class PostAccepted:
 
 @dataclass(frozen=True, slots=True)
 class PostRejected:
-    """The POST surely made nothing."""
+    """Surely the POST made nothing."""
 
     attempt: Attempt
     trouble: Trouble
@@ -182,7 +182,7 @@ class PostRejected:
 
 @dataclass(frozen=True, slots=True)
 class PostUnknown:
-    """Nobody knows what became of the POST; it must not be sent again."""
+    """It is not known whether the POST made a copy. It must not be sent again."""
 
     attempt: Attempt
     trouble: Trouble
@@ -222,7 +222,7 @@ Observation = (
 
 
 def is_trouble(seen: Observation) -> bool:
-    """Tell whether this brought nothing to go on with: pauses grow until something does."""
+    """Tell whether this observation failed, or found a source that is not ready: the pauses grow while that lasts."""
     if isinstance(seen, PreflightObserved):
         return seen.source is not None and seen.source.state is ImageState.PENDING
     return isinstance(seen, Trouble | TagsRefused)

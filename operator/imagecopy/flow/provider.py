@@ -1,6 +1,6 @@
-"""How the state of a provider is told: Ready says whether its login works, and Reconciling that it is looked at again.
+"""Builds the status of a provider: Ready says whether its login works, Reconciling that it will be checked again.
 
-Never Stalled: a Secret that some other tool brings a moment later mends it, and nobody has to ask for another look.
+A provider is never Stalled: a Secret that another tool creates later repairs it, and nobody has to request a check.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _REASONS: Final = {
     Cause.PERMISSION: ProviderReason.PERMISSION_DENIED,
     Cause.THROTTLED: ProviderReason.THROTTLED,
 }
-_PASSES: Final = (ProviderReason.THROTTLED, ProviderReason.TRANSIENT_ERROR)
+_MAY_PASS: Final = (ProviderReason.THROTTLED, ProviderReason.TRANSIENT_ERROR)
 _LOOK_SECONDS: Final = (5.0, 60.0)
 _CALL_SECONDS: Final = (5.0, 300.0)
 _TEXT_LIMIT: Final = 256
@@ -29,7 +29,7 @@ _TEXT_LIMIT: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class LoginWorks:
-    """What a check found: the project, and the quota of images or why it can't be told."""
+    """The result of a check that worked: the project, and the quota of images or why it can't be read."""
 
     project_id: str
     project_name: str | None = None
@@ -38,33 +38,35 @@ class LoginWorks:
 
     @property
     def words(self) -> str:
-        """The same, for people."""
+        """The same as a sentence."""
         project = f"{self.project_name} ({self.project_id})" if self.project_name else self.project_id
         return f"the login works, in project {project}{f'; {self.note}' if self.note else ''}"
 
 
 Finding = LoginWorks | Trouble
-"""What a check of a provider brings."""
+"""The result of a check of a provider."""
 
 
 def reason_of(trouble: Trouble) -> ProviderReason:
-    """Return the reason that stands for a trouble."""
+    """Return the reason that reports a trouble."""
     return _REASONS.get(trouble.cause, ProviderReason.TRANSIENT_ERROR)
 
 
 def is_ready(status: ProviderStatus, generation: int) -> bool:
-    """Tell whether this spec of the provider was found to work."""
+    """Tell whether a check found that this spec of the provider works."""
     ready = _condition(status, ConditionType.READY)
     return status.observed_generation == generation and ready is not None and ready.status is ConditionStatus.TRUE
 
 
-def tell(status: ProviderStatus, generation: int, finding: Finding, now: datetime, *, again: bool) -> ProviderStatus:
-    """Return the status after a check. It differs from ``status`` only where there is something new to tell.
+def after_check(
+    status: ProviderStatus, generation: int, finding: Finding, now: datetime, *, again: bool
+) -> ProviderStatus:
+    """Return the status after a check. It differs from ``status`` only where there is something new to report.
 
-    ``again``: whether the check before found trouble as well. What may pass is told when it was found twice.
+    ``again``: whether the check before failed as well. A trouble that may pass is reported when two checks found it.
     """
     if isinstance(finding, LoginWorks):
-        return _told(
+        return _with_ready(
             status,
             generation,
             now,
@@ -74,12 +76,12 @@ def tell(status: ProviderStatus, generation: int, finding: Finding, now: datetim
             images=finding.images,
         )
     reason = reason_of(finding)
-    passes = reason in _PASSES
-    if passes and not again and is_ready(status, generation):
+    may_pass = reason in _MAY_PASS
+    if may_pass and not again and is_ready(status, generation):
         return status
-    known = passes and status.observed_generation == generation
+    known = may_pass and status.observed_generation == generation
     gone = {} if known else dict.fromkeys(("project_id", "project_name", "images", "running_copies"))
-    return _told(status, generation, now, (ConditionStatus.FALSE, reason, finding.words), **gone)
+    return _with_ready(status, generation, now, (ConditionStatus.FALSE, reason, finding.words), **gone)
 
 
 def counted(status: ProviderStatus, running: int) -> ProviderStatus:
@@ -88,12 +90,12 @@ def counted(status: ProviderStatus, running: int) -> ProviderStatus:
 
 
 def pause(lasted: float) -> float:
-    """Return the seconds until a broken provider and its Secret are read again; ``lasted``: since it is broken."""
+    """Return the pause until a broken provider and its Secret are read again; ``lasted``: for how long it is broken."""
     return growing(lasted, *_LOOK_SECONDS)
 
 
 def call_pause(trouble: Trouble, lasted: float) -> float:
-    """Return the seconds until the cloud may be called again for a broken provider of which nothing changed."""
+    """Return the pause until the cloud may be called again for a broken provider that has not changed."""
     if trouble.cause is Cause.CREDENTIALS and trouble.retry_after is not None:
         return trouble.retry_after
     return max(growing(lasted, *_CALL_SECONDS), trouble.retry_after or 0.0)
@@ -103,7 +105,7 @@ def _condition(status: ProviderStatus, kind: ConditionType) -> ProviderCondition
     return next((c for c in status.conditions if c.type is kind), None)
 
 
-def _told(
+def _with_ready(
     status: ProviderStatus,
     generation: int,
     now: datetime,
@@ -111,11 +113,11 @@ def _told(
     **fields: object,
 ) -> ProviderStatus:
     word, reason, message = ready
-    said = [(ConditionType.READY, word)]
+    updates = [(ConditionType.READY, word)]
     if word is not ConditionStatus.TRUE:
-        said.append((ConditionType.RECONCILING, ConditionStatus.TRUE))
+        updates.append((ConditionType.RECONCILING, ConditionStatus.TRUE))
     conditions = []
-    for kind, value in said:
+    for kind, value in updates:
         before = _condition(status, kind)
         kept = before is not None and before.status is value
         conditions.append(

@@ -1,4 +1,4 @@
-"""One object as a tick sees it: identity, spec, stored status, and what memory holds to pace the looks."""
+"""The view of one object that decisions are made on: identity, spec, stored status, and what paces observations."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -16,22 +16,22 @@ LONGEST_PAUSE_SECONDS: Final = 900.0
 
 @dataclass(frozen=True, slots=True)
 class PacingMemory:
-    """What this process remembers of the object's last looks. It paces and hushes; no decision rests on it."""
+    """What this process remembers of the last observations. It only affects pauses and how often status is written."""
 
     trouble_since: datetime | None = None
-    """When looks began to fail in a row; None after one that worked."""
+    """When observations began to fail in a row; None after one that worked."""
     progress: float | None = None
     progress_moved_at: datetime | None = None
     progress_written_at: datetime | None = None
     unresolved_for: float = 0.0
-    """For how many seconds, by a clock that no one sets, this process has looked for a lost outcome in vain."""
+    """For how many seconds, by the monotonic clock, this process has looked up an unknown outcome in vain."""
     deletion_requested_for: float | None = None
-    """For how many seconds the cloud has owed us a deletion that it agreed to."""
+    """How many seconds ago the cloud accepted the deletion of an image that still exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An ImageCopy and what is needed to decide about it."""
+    """An ImageCopy, with all that a decision about it needs."""
 
     namespace: str
     name: str
@@ -40,7 +40,7 @@ class View:
     owner: str
     """The owner mark, see :mod:`imagecopy.flow.marker`."""
     writer: str
-    """This process, for the intent: two writes of the same content could both succeed, so no two may be alike."""
+    """Names this process in the intent. Two equal writes could both succeed, so no two processes may write the same."""
     spec: ImageCopySpec
     status: ImageCopyStatus
     retry_requested_at: str | None = None
@@ -49,14 +49,14 @@ class View:
     settle_seconds: float = 300.0
     """How long a copy whose reply was lost may take to show up in lists."""
     expected_seconds: float | None = None
-    """How long copies of the same source have taken lately, None if that is not known."""
+    """How long copies of the same source took lately, None if that is not known."""
 
     def with_status(self, **fields: object) -> "View":
         """Return the view with these fields of its status changed."""
         return replace(self, status=self.status.model_copy(update=fields))
 
     def in_project(self, project: str | None) -> "View":
-        """Return the view of a copy that was found, or is to be made, in this project; None: it was not told."""
+        """Return the view of a copy that is, or will be, in this project; None: the project is not known."""
         return self if project is None else self.with_status(project_id=project)
 
     @property
@@ -71,23 +71,23 @@ class View:
 
     @property
     def deadline(self) -> datetime | None:
-        """When the copy has to be done; None before the first POST."""
+        """When the copy has to be finished; None before the first POST."""
         start = self.status.start_time
         return start + timedelta(seconds=self.spec.active_deadline_seconds) if start else None
 
     def overdue(self, now: datetime) -> bool:
-        """Tell whether the deadline has passed; a copy that is Ready met it."""
+        """Tell whether the deadline has passed. A copy that is Ready has met it."""
         return self.deadline is not None and now >= self.deadline and not is_true(self.status, ConditionType.READY)
 
 
 class Need(Enum):
-    """What a decision needs to look at first."""
+    """What has to be observed before a decision."""
 
     NOTHING = auto()
     PREFLIGHT = auto()
-    """The targets with our owner mark and, where there is none, the source."""
+    """The targets with our owner mark and, if there is none, the source."""
     JOB = auto()
-    """The job of the attempt; where the cloud no longer knows it, the targets with our owner mark."""
+    """The job of the attempt or, if the cloud no longer knows it, the targets with our owner mark."""
     TARGETS = auto()
     """The targets with our owner mark."""
     TARGET = auto()
@@ -106,13 +106,13 @@ def is_true(status: ImageCopyStatus, kind: ConditionType) -> bool:
 
 
 def is_finished(status: ImageCopyStatus) -> bool:
-    """Tell whether the copy ended, well or not, and nothing is being done about it."""
+    """Tell whether the copy succeeded or failed, and nothing more is being done about it."""
     ended = is_true(status, ConditionType.READY) or is_true(status, ConditionType.STALLED)
     return ended and not is_true(status, ConditionType.RECONCILING)
 
 
 def in_flight(status: ImageCopyStatus) -> Attempt | None:
-    """Return the attempt whose end is not known, or None."""
+    """Return the attempt that has not ended, as far as is known, or None."""
     attempt = status.attempt
     if attempt is None or any(ended.number == attempt.number for ended in status.attempts):
         return None
@@ -120,7 +120,7 @@ def in_flight(status: ImageCopyStatus) -> Attempt | None:
 
 
 def may_retry(status: ImageCopyStatus, retry_requested_at: str | None) -> bool:
-    """Tell whether the copy is Failed and someone asked for a retry that was not handled yet."""
+    """Tell whether the copy is Failed and a retry was requested that was not handled yet."""
     asked = bool(retry_requested_at) and retry_requested_at != status.last_handled_retry_at
     return asked and is_finished(status) and is_true(status, ConditionType.STALLED)
 
@@ -133,19 +133,17 @@ def occupies_slot(status: ImageCopyStatus) -> bool:
 
 
 def is_resting(spec: ImageCopySpec, status: ImageCopyStatus, generation: int, retry_requested_at: str | None) -> bool:
-    """Tell whether there is nothing to do until someone edits the object: it has no work."""
+    """Tell whether there is nothing to do until someone edits the object."""
     if status.observed_generation != generation or may_retry(status, retry_requested_at):
         return False
     return is_finished(status) or (spec.suspend and status.phase is Phase.SUSPENDED)
 
 
 def begin_retry(view: View, now: datetime) -> View:
-    """Return the view with a requested retry begun: a Failed copy starts again, anything else is left alone.
+    """Return the view with a requested retry begun. A copy that is not Failed stays as it is.
 
-    So does one that was halted for its unknown outcome, when the policy says Retry by now.
-
-    An attempt whose end is not known is followed further rather than replaced: the deadline ended our
-    patience, not the cloud's job.
+    A copy that failed because its outcome is unknown starts again, too, once the policy says Retry.
+    An attempt whose end is not known is followed further and not replaced: the deadline ended the waiting, not the job.
     """
     status = view.status
     ready = condition(status, ConditionType.READY)
@@ -164,9 +162,9 @@ def begin_retry(view: View, now: datetime) -> View:
 
 
 def attempt_is_due_in(status: ImageCopyStatus, now: datetime) -> float:
-    """Return the seconds until the next attempt is due, 0 where it is.
+    """Return the seconds until the next attempt is due; 0 if it is.
 
-    One that seems to be hours away was planned by a clock that has been set back since: it is due.
+    An attempt that seems to be hours away was planned by a clock that was set back since, so it is due.
     """
     if status.next_attempt_time is None:
         return 0.0
@@ -175,7 +173,7 @@ def attempt_is_due_in(status: ImageCopyStatus, now: datetime) -> float:
 
 
 def needs(view: View, now: datetime) -> Need:
-    """Return what has to be looked at before :func:`imagecopy.flow.decide.decide` can decide."""
+    """Return what has to be observed before :func:`imagecopy.flow.decide.decide` can decide."""
     status = view.status
     if is_finished(status):
         return Need.NOTHING

@@ -1,6 +1,6 @@
 """The cloud's Image Management Service (IMS) and its login, over HTTP. Knows nothing of Kubernetes.
 
-Start reading at :class:`ImsClient`; :mod:`imagecopy.ims.errors` draws what can go wrong.
+Begin with :class:`ImsClient`. :mod:`imagecopy.ims.errors` lists all errors, and what each of them allows to conclude.
 """
 
 from imagecopy.ims.addresses import AddressRules, Network, parse_networks

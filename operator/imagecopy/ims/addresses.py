@@ -1,8 +1,8 @@
-"""Which addresses we never connect to, however a name came to mean them.
+"""Decides which IP addresses the operator never connects to, so that a provider can't make it call internal services.
 
-A provider's author chooses a host that the operator calls, and a name means whatever its DNS says. So what a name
-resolves to is judged: addresses that only mean something where the operator runs are refused. Private addresses
-(RFC 1918, 100.64.0.0/10, fc00::/7) are not, because inside a cloud's own network its services resolve to such.
+The author of a provider chooses a host that the operator calls, and DNS decides what its name resolves to. So the
+resolved addresses are checked: loopback, link-local, the cluster's and other special addresses are refused. Private
+ones (RFC 1918, 100.64.0.0/10, fc00::/7) are allowed, because a cloud's services may have them inside its network.
 
 Sources: IANA's registries of special-purpose IPv4 and IPv6 addresses; RFC 4291, 6052, 3056, 4380 and 2765 for the
 IPv6 addresses that have an IPv4 address in them.
@@ -42,12 +42,12 @@ _REFUSED_V6: tuple[tuple[IPv6Network, str], ...] = (
     (IPv6Network("64:ff9b:1::/48"), "an address of a local translator to IPv4"),
 )
 _IN_USE_V6 = (IPv6Network("2000::/3"), IPv6Network("fc00::/7"))
-"""Global unicast and unique local; nothing else is handed out."""
+"""Global unicast and unique local addresses; no others are assigned to hosts."""
 
 _METADATA = frozenset(
     map(ip_address, ("100.100.100.200", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254", "fd00:c1::a9fe:a9fe"))
 )
-"""Where other clouds have their metadata service: Alibaba, Azure, AWS, Google, Oracle."""
+"""Addresses of the metadata services of other clouds: Alibaba, Azure, AWS, Google, Oracle."""
 
 _LAST_32_BITS = tuple(
     map(
@@ -78,7 +78,7 @@ def is_own(address: Address) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressRules:
-    """What is refused beside the addresses that are special everywhere.
+    """The addresses that are refused in addition to those that are special everywhere.
 
     ``api_servers`` are hosts, names or addresses, of the Kubernetes API server. ``is_own`` tells an address of this
     machine.
@@ -111,10 +111,10 @@ class AddressRules:
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
-    """Read comma-separated CIDRs; an address alone is a network of one.
+    """Parse comma-separated CIDRs; a single address is a network of one.
 
     Raises:
-        ValueError: an entry is none; the message names it and what to write.
+        ValueError: an entry is not a network; the message names it and what to write.
     """
     networks = []
     for entry in filter(None, (part.strip() for part in text.split(","))):
@@ -144,7 +144,7 @@ def as_address(host: str) -> Address | None:
 
 
 def _forms(address: Address) -> Iterator[Address]:
-    """Yield ``address``, and the IPv4 addresses that it stands for."""
+    """Yield ``address``, and the IPv4 addresses that are embedded in it."""
     yield address
     if not isinstance(address, IPv6Address):
         return

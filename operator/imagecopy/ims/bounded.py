@@ -1,4 +1,4 @@
-"""Replies are bounded: their bodies, and all bytes that come in answer to a request, whatever they are."""
+"""Limits the size of replies: of their bodies, and of all bytes that a server sends in answer to a request."""
 
 import ssl
 from collections.abc import AsyncIterator, Iterable
@@ -8,19 +8,19 @@ import httpcore
 import httpx
 
 MAX_REPLY_BYTES = 2 * 1024 * 1024
-"""Of a body, as the client reads it."""
+"""Limit of a body, as the client reads it."""
 MAX_REPLY_PIECES = 20_000
-"""Of a body: one that comes byte by byte costs far more to read than its size tells."""
+"""Limit of the pieces of a body: one that comes byte by byte costs far more to read than its size suggests."""
 MAX_ANSWER_BYTES = MAX_REPLY_BYTES + 256 * 1024
-"""Of everything: heads, however many a server sends ahead (status 1xx), and what chunks add to a body."""
+"""Limit of everything: all heads, also those before the final reply (status 1xx), and the framing of chunks."""
 
 
 class ReplyTooLarge(Exception):
-    """A reply went over the limit; the rest was not read."""
+    """A reply exceeded the limit; the rest was not read."""
 
 
 class BoundedBody(httpx.AsyncByteStream):
-    """A body that ends with ReplyTooLarge when it goes over the limits."""
+    """A body that raises ReplyTooLarge when it exceeds the limits."""
 
     def __init__(self, stream: httpx.AsyncByteStream, limit: int = MAX_REPLY_BYTES) -> None:
         self._stream = stream
@@ -42,7 +42,7 @@ class BoundedBody(httpx.AsyncByteStream):
 
 
 class _BoundedStream(httpcore.AsyncNetworkStream):
-    """A connection that fails with ReplyTooLarge when too much is read since something was last written."""
+    """A connection that raises ReplyTooLarge when too much was read since the last write."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream, limit: int) -> None:
         self._stream = stream
@@ -76,7 +76,7 @@ class _BoundedStream(httpcore.AsyncNetworkStream):
 
 
 class BoundedBackend(httpcore.AsyncNetworkBackend):
-    """Opens connections as ``inner`` does, and bounds what is read from them."""
+    """Opens connections with ``inner``, and limits what is read from them."""
 
     def __init__(self, inner: httpcore.AsyncNetworkBackend, limit: int = MAX_ANSWER_BYTES) -> None:
         self._inner = inner

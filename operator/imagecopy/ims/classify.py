@@ -1,4 +1,4 @@
-"""From a reply of the cloud to an error: which class, and the cloud's own words.
+"""Classifies replies: turns an unsuccessful reply of the cloud into an error, with the cloud's own words.
 
 The class follows from the cloud's code where we know it, else from the HTTP status. Two rules stand above the
 table, because a copy must never be posted twice:
@@ -48,7 +48,7 @@ _MAX_TEXT_BYTES = 8192  # of HTML or text; more would only cost time, the messag
 
 
 class Call(StrEnum):
-    """The calls we make; also their names in logs and metrics."""
+    """The calls of the cloud that the operator makes; their values are the names in logs and metrics."""
 
     LOGIN = "login"
     FIND_PROJECT = "find_project"
@@ -128,7 +128,7 @@ IMG_CODES: Mapping[str, type[ImsError]] = {
     "0241": PermissionDenied,  # payment
     "0242": PermissionDenied,  # budget
 }
-"""Number of the ``IMG.`` code to class. A code that is not here takes the class of the status."""
+"""Class by the number of an ``IMG.`` code. A code that is not listed has the class of the status."""
 
 GATEWAY_CODES: Mapping[str, type[ImsError]] = {
     "0101": Misconfigured,  # no such API: not this edition's, or not an IMS endpoint
@@ -146,7 +146,7 @@ GATEWAY_CODES: Mapping[str, type[ImsError]] = {
     "0801": PermissionDenied,
     "0802": PermissionDenied,
 }
-"""Number of the ``APIGW.`` or ``APIG.`` code to class, for statuses below 500."""
+"""Class by the number of an ``APIGW.`` or ``APIG.`` code, for statuses below 500."""
 
 STATUSES: Mapping[int, type[ImsError]] = {
     307: Misconfigured,  # by RFC 9110 the server has not acted; we never follow
@@ -163,7 +163,7 @@ STATUSES: Mapping[int, type[ImsError]] = {
     429: Throttled,
     499: OutcomeUnknown,  # a proxy's word for a lost client; the server may have gone on
 }
-"""Status to class, for replies without a code that we know. Any other 4xx is Refused, all else OutcomeUnknown."""
+"""Class by status, for replies without a known code. Any other 4xx is Refused, everything else OutcomeUnknown."""
 
 _LOGIN_STATUSES: Mapping[int, type[ImsError]] = {
     400: Misconfigured,
@@ -184,7 +184,7 @@ _TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^<>]*>", re.DOTA
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What the cloud says in a reply's body."""
+    """Code, message and request id, as found in a reply's body."""
 
     code: str | None
     message: str | None
@@ -200,14 +200,14 @@ def class_of_code(code: str | None) -> type[ImsError] | None:
 
 
 def is_api_missing(error: ImsError) -> bool:
-    """Tell whether ``error`` says that the endpoint does not know the URL, rather than the thing asked for."""
+    """Tell whether ``error`` means that the endpoint has no such URL, rather than no such image or job."""
     if error.code is None:
         return error.http_status in (404, 405)
     return error.code in ("APIGW.0101", "APIG.0101")
 
 
 def classify(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> ImsError:
-    """Return what a reply that is no success means. Never raises.
+    """Return the error that an unsuccessful reply stands for. Never raises.
 
     ``headers`` are looked up in lower case.
     """
@@ -226,7 +226,7 @@ def classify(call: Call, status: int, headers: Mapping[str, str], body: bytes) -
 
 
 def _redirect(status: int, headers: Mapping[str, str]) -> str | None:
-    """Return words for a redirect. Its path and query are left out: they may hold what was sent."""
+    """Return the message for a redirect, without its path and query, which may repeat what was sent."""
     if not 300 <= status < 400 or not headers.get("location"):
         return None
     try:

@@ -1,7 +1,7 @@
 """The calls of the Image Management Service that a copy needs.
 
-Each method is one request (two after a 401, more where a list has pages); nothing is retried, because whoever
-calls looks again by itself. :meth:`ImsClient.copy_image` alone can't be repeated without harm.
+Each method makes one request (two after a 401, more for a list with several pages). Nothing is retried, because the
+caller tries again by itself. Only :meth:`ImsClient.copy_image` must never be repeated.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -19,7 +19,7 @@ from imagecopy.ims.models import CopyAccepted, CopyRequest, Image, Job, Malforme
 from imagecopy.ims.wire import Wire, exchange, json_of, recorded, request_id, unusable
 
 PAGE_SIZE = 200
-"""Images of one page of a list."""
+"""The number of images in one page of a list."""
 _MAX_PAGES = 125
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 
@@ -29,8 +29,8 @@ _T = TypeVar("_T")
 class ImsClient:
     """IMS for one provider: one project of one cloud, under one login.
 
-    Every method may raise any :class:`imagecopy.ims.ImsError`; what its classes mean is drawn in
-    :mod:`imagecopy.ims.errors`. Methods name only what is special about them.
+    Every method may raise any :class:`imagecopy.ims.ImsError`; see
+    :mod:`imagecopy.ims.errors`. Methods document only the errors that are special to them.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class ImsClient:
     ) -> None:
         """Prepare; nothing is sent before the first call.
 
-        Without ``ims_endpoint``, the endpoint is from the login's catalogue. ``project_id`` is for checking: it
+        Without ``ims_endpoint``, the endpoint comes from the login's catalogue. ``project_id`` is only checked: it
         must be the login's.
 
         Raises:
@@ -79,7 +79,7 @@ class ImsClient:
         return (await self.session()).project_id
 
     async def session(self) -> Session:
-        """Return what the login tells about the project, logging in where that was not done yet.
+        """Return the session, which has the project and its endpoints. Logs in if that was not done yet.
 
         Raises:
             Misconfigured: another project was named for this client.
@@ -92,10 +92,10 @@ class ImsClient:
         return session
 
     async def copy_image(self, source_image_id: str, request: CopyRequest) -> CopyAccepted:
-        """Ask for a copy inside the region. NOT idempotent: two calls make two copies, even of one name.
+        """Request a copy inside the region. NOT idempotent: two calls make two copies, even with the same name.
 
-        It goes over a connection of its own: on one that was kept from an earlier call, the server may be hanging
-        up at this very moment, and a request lost that way looks like one whose reply was lost.
+        It uses a new connection, because the server may be closing a kept one at this very moment. A request that is
+        lost that way can't be told from one whose reply was lost.
 
         Source: OTC API reference, "Replicating an Image Within a Region".
 
@@ -116,14 +116,14 @@ class ImsClient:
         """Return a job as it is now.
 
         There are two calls for it: ``/v1/<project>/jobs/<id>``, which every edition has but Huawei Cloud calls
-        deprecated, and ``/v1/cloudimages/job/<id>``, which some editions lack. The second is asked where the first
-        is not there, and what worked is remembered.
+        deprecated, and ``/v1/cloudimages/job/<id>``, which some editions lack. The second one is used where the
+        first does not exist; the client remembers which one worked.
 
         Source: OTC API reference, "Querying an Asynchronous Job"; Huawei Cloud API reference, "Querying the
         Progress of an Asynchronous Job".
 
         Raises:
-            JobNotFound: the cloud does not know the job, or forgot it.
+            JobNotFound: the cloud does not know the job, or no longer does.
             Misconfigured: the cloud has neither call.
         """
         paths = (
@@ -170,8 +170,8 @@ class ImsClient:
     ) -> list[Image]:
         """Return all images that match, newest first. ``name`` is the exact name.
 
-        The list is whole or not at all: one that ends early could hide the copy that is looked for. ``turn`` is awaited
-        before each page but the first.
+        The list is complete, or an error is raised: an incomplete one could hide the copy that is looked for.
+        ``turn`` is awaited before each page but the first.
         ``enterprise_project_id`` is sent because users who are granted enterprise projects only are refused
         without it. Source: OTC API reference, "Querying Images"; Huawei Cloud API reference, "Listing Images".
 
@@ -211,14 +211,14 @@ class ImsClient:
         return _parsed(Call.GET_QUOTA, response, Quota.parse)
 
     async def add_tags(self, image_id: str, tags: Mapping[str, str]) -> None:
-        """Set tags, leaving others alone; idempotent.
+        """Set these tags and leave the others; idempotent.
 
         Source: OTC API reference, "Batch Adding or Deleting Image Tags".
         """
         await self._tags(Call.ADD_TAGS, "create", image_id, tags)
 
     async def delete_tags(self, image_id: str, tags: Mapping[str, str]) -> None:
-        """Take tags away; idempotent."""
+        """Remove these tags; idempotent."""
         await self._tags(Call.DELETE_TAGS, "delete", image_id, tags)
 
     async def _tags(self, call: Call, action: str, image_id: str, tags: Mapping[str, str]) -> None:
@@ -229,7 +229,7 @@ class ImsClient:
         await self._send(call, "POST", path, body={"action": action, "tags": listed})
 
     async def delete_image(self, image_id: str) -> None:
-        """Ask for an image's deletion. The cloud says yes before it is gone: list it by id until it is.
+        """Request the deletion of an image. The cloud accepts it before the image is gone: list it by id until it is.
 
         Source: OTC API reference, "Deleting an Image (Native OpenStack API)".
 
@@ -251,7 +251,7 @@ class ImsClient:
     ) -> httpx.Response:
         """Return the successful reply of one request.
 
-        The login comes first and not on the way, so that its troubles can't be taken for the request's.
+        The login comes first, so that its errors can't be mistaken for errors of the request.
         """
         base = await self._base()
         request = self._http.build_request(method, base + path, params=params, json=body)

@@ -1,8 +1,8 @@
-"""Which hosts we may talk to, and where the known clouds have their services.
+"""The allowlist of hosts that the operator may call, and the endpoints of the known clouds.
 
-The endpoint of a provider is written by whoever may create providers, and our requests carry that provider's
-login. The allowlist is the operator's: it decides which hosts can be reached at all, so that an endpoint can't be
-used to look around in the cluster's network, or to have a login sent to whoever wrote it.
+Anybody who may create providers chooses their endpoints, and the requests carry a login. The allowlist is a setting of
+the operator's administrator and limits which hosts can be reached at all. So an endpoint can't be used to explore the
+cluster's network, or to send a login to another party.
 """
 
 import ipaddress
@@ -24,15 +24,15 @@ DEFAULT_ALLOWLIST = (
     "ims-pub.{region}.sc.otc.t-systems.com,ims.{region}.sc.otc.t-systems.com,"
     "iam.{region}.prod-cloud-ocb.orange-business.com,ims.{region}.prod-cloud-ocb.orange-business.com"
 )
-"""The two services that we call, in the known clouds. Not their whole domains: anybody may rent a name below those
-(a bucket's, a gateway's) and would be sent whatever a provider's Secret holds."""
+"""The hosts of IAM and IMS in the known clouds. Their whole domains are not allowed, because anybody can rent a name
+below them (a bucket, a gateway) and would receive the login of a provider."""
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _LABEL = re.compile(r"^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$")
 _ANY_REGION = "{region}"
 _PLACEHOLDER = "any-region"
 _A_REGION = r"[a-z]{2}(?:-[a-z0-9]+)+"
-"""How all regions are named, two letters first. No service, bucket or gateway domain has such a label."""
+"""The pattern of region names: two letters first. No domain of a service, bucket or gateway has such a label."""
 _NUMBER = re.compile(r"^(0x[0-9a-f]*|[0-9]+)$")
 _REGION = re.compile(r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")
 _SUCH_AS = "such as https://ims.eu-de.otc.t-systems.com"
@@ -41,7 +41,7 @@ _VERSION = re.compile(r"^/v\d+(\.\d+)*$")
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where a cloud has its services. ``ims`` is None when only the token's catalogue knows."""
+    """The endpoints of a cloud. ``ims`` is None where only the token's catalogue has it."""
 
     ims: str | None
     iam: str
@@ -88,7 +88,7 @@ class _Pattern:
     """Without a leading ``*.``, as it was written."""
     port: int | None
     below: bool
-    """Whether it is for all hosts below."""
+    """Whether it matches all hosts below."""
 
     @classmethod
     def parse(cls, entry: str) -> Self:

@@ -1,8 +1,7 @@
-"""Connections only to addresses that were judged.
+"""Opens connections only to addresses that were checked.
 
-:class:`Guard` resolves a name once, judges every address that came back, and connects to these addresses and no
-others: there is no second look-up in which a name could mean something else (DNS rebinding). TLS and the Host header
-know nothing of it and go on using the name.
+:class:`Guard` resolves a name once, checks all addresses it resolves to, and connects to these addresses only. There is
+no second lookup that could return another address (DNS rebinding). TLS and the Host header still use the name.
 """
 
 import asyncio
@@ -18,16 +17,16 @@ from imagecopy.ims.errors import EndpointNotAllowed
 from imagecopy.ims.resolver import Resolver
 
 _NEXT_ADDRESS_SECONDS = 0.25
-"""The next address is tried when one has not answered for so long (RFC 8305, "Happy Eyeballs")."""
+"""How long one address may take before the next one is tried, too (RFC 8305, "Happy Eyeballs")."""
 _API_SERVER_SECONDS = 60.0
-"""What the API server's name resolves to is looked up again after so long."""
+"""How long the resolved addresses of the API server are kept."""
 _API_SERVER_WAIT_SECONDS = 1.0
 
 
 class Guard(httpcore.AsyncNetworkBackend):
-    """Opens connections for a pool, and refuses those that lead to where nothing of a cloud's is.
+    """Opens connections for a pool, and refuses addresses at which no cloud can be (see ``addresses``).
 
-    A host that the allowlist names in full is not judged: naming it is the administrator's word for it.
+    A host that the allowlist names in full is not checked: the administrator allowed it whatever its address is.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class Guard(httpcore.AsyncNetworkBackend):
         await self._inner.sleep(seconds)
 
     async def check_literal(self, host: str, port: int) -> None:
-        """Judge ``host`` if it is an address; for hosts that somebody else resolves, a proxy.
+        """Check ``host`` if it is an address; used for hosts that a proxy resolves.
 
         Raises:
             EndpointNotAllowed: it must not be called.
@@ -98,7 +97,7 @@ class Guard(httpcore.AsyncNetworkBackend):
         return addresses
 
     async def _addresses_of_api_servers(self) -> frozenset[Address]:
-        """Return what the API servers' names resolve to; where they can't be resolved now, what they did before."""
+        """Return the addresses of the API servers; the last known ones if their names can't be resolved now."""
         now = asyncio.get_running_loop().time()
         if self._api_names and now >= self._api_fresh_until:
             self._api_fresh_until = now + _API_SERVER_SECONDS
@@ -113,7 +112,7 @@ class Guard(httpcore.AsyncNetworkBackend):
     async def _connect(
         self, addresses: Sequence[Address], port: int, local_address: str | None, options: list[Any]
     ) -> httpcore.AsyncNetworkStream:
-        """Return the first connection that comes about; the others are given up."""
+        """Return the first connection that is established; the others are cancelled."""
         waiting = list(_interleaved(addresses))
         failed: list[str] = []
         under_way: dict[asyncio.Task[httpcore.AsyncNetworkStream], Address] = {}
@@ -151,7 +150,7 @@ async def _give_up(
 
 
 def _interleaved(addresses: Sequence[Address]) -> Iterable[Address]:
-    """Yield addresses of the two families in turn, so that a family without a way out costs one wait."""
+    """Yield addresses of the two families alternately, so that a family without a route costs only one wait."""
     first = [address for address in addresses if address.version == addresses[0].version]
     second = [address for address in addresses if address.version != addresses[0].version]
     for pair in itertools.zip_longest(first, second):

@@ -1,7 +1,7 @@
-"""The cloud's replies in our words, read tolerantly, and what we send.
+"""Models of the cloud's replies, which are parsed leniently, and of what is sent.
 
-Fields that decide something are kept as the cloud gave them; a field that is missing or of another type than
-documented is None or empty, never an error. Times are aware datetimes in UTC.
+A field that is missing, or of another type than documented, is None or empty, never an error. Times are aware
+datetimes in UTC.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,11 +15,11 @@ from imagecopy.ims.lenient import as_bool, as_dict, as_float, as_int, as_list, a
 
 
 class Malformed(ValueError):
-    """A reply lacks what makes it usable at all."""
+    """A reply lacks a part without which it can't be used."""
 
 
 class JobState(StrEnum):
-    """The state of a job. UNKNOWN is any word we don't know, or none: keep polling."""
+    """The state of a job. UNKNOWN is an unknown word or none: keep polling."""
 
     INIT = "INIT"
     RUNNING = "RUNNING"
@@ -199,7 +199,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Private images of the project: how many there are and how many there may be."""
+    """The quota of private images in the project, and how many of it are used."""
 
     used: int
     limit: int
@@ -245,7 +245,7 @@ class CopyRequest:
 
 @dataclass(frozen=True, slots=True)
 class CopyAccepted:
-    """The cloud took the copy call and named its job."""
+    """The cloud accepted the copy call and returned a job id."""
 
     job_id: str
     request_id: str | None

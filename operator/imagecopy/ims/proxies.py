@@ -1,6 +1,7 @@
-"""Proxies on the way to the cloud: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, as curl and Go read them.
+"""Proxies for calls of the cloud: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, read as curl and Go do.
 
-Of two spellings the one in lower case counts. NO_PROXY is a comma-separated list: ``host`` for it and all below,
+If a variable is set in both spellings, the one in lower case counts. NO_PROXY is a comma-separated list:
+``host`` for it and all below,
 ``.domain`` for all below, an address, a network such as ``10.0.0.0/8`` (for hosts that are addresses), each with
 ``:port`` if wanted, or ``*`` for everything. Loopback never goes through a proxy.
 """
@@ -18,7 +19,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class BadProxy(ValueError):
-    """A proxy variable can't be used. The message names it and never quotes it, as it may hold a login."""
+    """A proxy variable can't be used. The message names it but never quotes it, because it may hold a login."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +27,17 @@ class Proxy:
     """A proxy that speaks HTTP, over TLS if its scheme is https."""
 
     variable: str
-    """Where it was named."""
+    """The variable that names it."""
     url: httpx.URL
     """Scheme, host and port, nothing else."""
     login: tuple[str, str] | None = field(default=None, repr=False)
 
     @classmethod
     def parse(cls, variable: str, text: str) -> Self:
-        """Read a proxy's URL; a host and port alone means http.
+        """Parse the URL of a proxy; a host and port alone means http.
 
         Raises:
-            BadProxy: it is none that can be used.
+            BadProxy: it can't be used.
         """
         expected = "such as http://proxy.example.com:3128"
         hint = "; special characters in its login have to be percent-encoded" if "@" in text else ""
@@ -95,7 +96,7 @@ class _Bypass:
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """Which proxy, if any, a request goes through."""
+    """Chooses the proxy for each request, if it needs one."""
 
     http: Proxy | None = None
     https: Proxy | None = None
@@ -130,7 +131,7 @@ class Proxies:
         )
 
     def choose(self, url: httpx.URL) -> Proxy | None:
-        """Return the proxy for a request to ``url``, None where it goes straight."""
+        """Return the proxy for a request to ``url``, None if it needs none."""
         proxy = self.https if url.scheme == "https" else self.http
         host = url.raw_host.decode("ascii").lower().removesuffix(".")
         port = url.port or _PORTS.get(url.scheme, 0)

@@ -1,8 +1,8 @@
-"""From a name to addresses, by the system's resolver, in a bounded way.
+"""Resolves names with the system's resolver, in a bounded number of threads.
 
-The system's resolver blocks, for half a minute where a DNS server is silent, and can't be broken off. So it runs in
-threads of our own, few of them and one for each name however many wait for it: what others resolve does not queue up
-behind it, and a process that ends does not wait for it.
+The system's resolver blocks for half a minute if a DNS server does not answer, and can't be cancelled. So it runs in a
+few threads of its own, and only once for each name, however many callers wait for it. Other work does not wait behind
+it, and neither does the end of the process.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from imagecopy.ims.addresses import Address, as_address
 _THREADS = 8
 
 Lookup = Callable[[str], Iterable[str]]
-"""From a name to addresses, blocking; raises OSError."""
+"""Resolves a name to addresses; blocks, and raises OSError."""
 
 
 def system_lookup(host: str) -> list[str]:
-    """Ask the system, as every other program does. The order is the system's, best first (RFC 6724).
+    """Resolve a name as every other program does. The addresses are in the system's order, best first (RFC 6724).
 
     Raises:
         OSError: it knows no address.
@@ -30,7 +30,7 @@ def system_lookup(host: str) -> list[str]:
 
 
 class Resolver:
-    """Resolves names. Nothing is remembered: what a name means is asked for each connection."""
+    """Resolves names. Nothing is cached: a name is resolved for each connection."""
 
     def __init__(self, lookup: Lookup = system_lookup, threads: int = _THREADS) -> None:
         self._lookup = lookup
@@ -38,7 +38,7 @@ class Resolver:
         self._under_way: dict[str, asyncio.Task[tuple[Address, ...]]] = {}
 
     async def addresses(self, host: str) -> tuple[Address, ...]:
-        """Return all addresses of ``host``, each once, best first, at least one. The caller bounds the time.
+        """Return all addresses of ``host``, at least one, without duplicates, best first. The caller limits the time.
 
         Raises:
             OSError: there are none.

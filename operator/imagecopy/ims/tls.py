@@ -1,4 +1,4 @@
-"""What it means when a server can't be trusted, or speaks no TLS, and what to do about it."""
+"""Explains failed TLS connections: a server that can't be trusted, or one that does not speak TLS."""
 
 import ssl
 
@@ -14,13 +14,13 @@ _OTHER_NAME = (62, 64)
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG")
 
 TLS_ALERT = "\\x15\\x03"
-"""How the first bytes of a TLS alert look where they are quoted as an HTTP reply that can't be read."""
+"""The first bytes of a TLS alert, as they are quoted when they are read as an HTTP reply."""
 
 
 def tls_failure(host: str, error: BaseException) -> ImsError | None:
-    """Return what to tell about a connection to ``host`` that failed for TLS; None if it failed for something else.
+    """Return the error for a connection to ``host`` that failed in TLS; None if it failed for another reason.
 
-    Nothing was sent. What a provider's author has to mend is Misconfigured, the rest Unreachable.
+    Nothing was sent. Misconfigured if the author of the provider can repair it, otherwise Unreachable.
     """
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, ssl.SSLError):

@@ -1,8 +1,8 @@
-"""How a request finds its way: straight to a judged address, or through a proxy.
+"""httpx's transport: sends a request directly to a checked address, or through a proxy.
 
-httpx's transport takes no network backend, but httpcore's pools under it do, in public. So the pools are made here, and
-httpx's transport is given one of them in place of its own. Should a later httpx keep its pool elsewhere, its
-methods fail for lack of one: nothing would be sent past the guard.
+httpx's transport accepts no network backend, but the pools of httpcore below it do, in their public API. So the pools
+are built here, and one of them replaces the transport's own. If a later httpx keeps its pool elsewhere, its methods
+fail for lack of one, and nothing is sent past the guard.
 """
 
 import enum
@@ -20,17 +20,17 @@ from imagecopy.ims.proxies import Proxies, Proxy
 
 
 class _OverPool(httpx.AsyncHTTPTransport):
-    """httpx's transport over a pool that we made; its own constructor, which would make another, is not called."""
+    """httpx's transport over a pool of ours. Its constructor is not called, because it would build another pool."""
 
     def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
         self._pool = pool
 
 
 class CloudTransport(httpx.AsyncBaseTransport):
-    """Sends requests straight through ``guard``, or through the proxy that ``proxies`` has for them.
+    """Sends requests directly through ``guard``, or through the proxy that ``proxies`` chooses.
 
-    A proxy resolves the target's name itself, so only a target that is an address can be judged then. The proxy
-    is the administrator's and is not judged.
+    A proxy resolves the target's name itself, so the target is checked only if it is an address. The administrator sets
+    the proxy, so its own address is not checked.
     """
 
     def __init__(
@@ -113,11 +113,11 @@ class _Stage(enum.Enum):
     TO_PROXY = enum.auto()
     ASKED_PROXY = enum.auto()
     BEYOND = enum.auto()
-    """The proxy made the connection: what goes wrong now is between us and the cloud."""
+    """The proxy has connected to the cloud: errors from now on are between the operator and the cloud."""
 
 
 class _Way:
-    """How far a request got, told by httpcore's trace. While it tells nothing, nothing is concluded from it."""
+    """How far a request got, as httpcore's trace reports it. Without a report, nothing is concluded."""
 
     def __init__(self) -> None:
         self.stage: _Stage | None = None

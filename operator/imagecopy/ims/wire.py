@@ -1,6 +1,6 @@
-"""How bytes go over the wire: one kind of HTTP client, bounded replies, and what its failures mean.
+"""The HTTP client: how requests are sent, how replies are limited, and which error a failure stands for.
 
-Nothing here retries, follows a redirect or keeps a cookie. A reply is read up to a limit and never decompressed.
+It never retries, follows a redirect or keeps a cookie. A reply is read up to a limit and never decompressed.
 """
 
 import asyncio
@@ -38,14 +38,14 @@ logging.getLogger("httpcore").setLevel(logging.INFO)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long to wait, in seconds. ``call_seconds`` bounds one exchange from its first to its last byte."""
+    """Timeouts, in seconds. ``call_seconds`` limits one exchange from its first to its last byte."""
 
     connect_seconds: float = 5.0
     write_seconds: float = 10.0
     read_seconds: float = 30.0
-    """Between two pieces of a reply, and until its first."""
+    """Until the first piece of a reply, and between two pieces."""
     pool_seconds: float = 10.0
-    """For a free connection."""
+    """Until a connection of the pool is free."""
     call_seconds: float = 60.0
 
     def httpx(self) -> httpx.Timeout:
@@ -60,7 +60,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecord:
-    """One call as logs and metrics want it. Nothing in it is secret."""
+    """One call, for logs and metrics. Nothing in it is secret."""
 
     call: Call
     method: str
@@ -77,7 +77,7 @@ class CallRecord:
 
 
 OnCall = Callable[[CallRecord], None]
-"""The one hook for logs and metrics; called once per call, after it."""
+"""The hook for logs and metrics, called once after each call."""
 
 
 async def _bound(response: httpx.Response) -> None:
@@ -111,7 +111,7 @@ def ssl_context(ca_bundle: str | None = None) -> ssl.SSLContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
-    """How a cloud is reached: which hosts and addresses, by which proxy, how long to wait, whom to trust, who hears.
+    """How a cloud is reached: allowed hosts and addresses, proxies, timeouts, trusted CAs, and the hook for calls.
 
     ``context`` is from :func:`ssl_context`. ``transport`` takes the place of all but the timeouts; it is for tests and
     has to survive being closed.
@@ -127,7 +127,7 @@ class Wire:
     on_call: OnCall | None = None
 
     def client(self, *, max_connections: int = 10, keepalive_seconds: float = 15.0) -> httpx.AsyncClient:
-        """Return a client with our rules. Nothing but these settings counts, not the environment either."""
+        """Return a client with these settings only; it ignores the environment."""
         limits = httpx.Limits(
             max_connections=max_connections,
             max_keepalive_connections=max_connections,
@@ -170,7 +170,7 @@ async def exchange(
     Raises:
         Unreachable: nothing was sent.
         Misconfigured: nothing was sent, as the server can't be trusted.
-        EndpointNotAllowed: nothing was sent, as the host leads to where nothing of a cloud's is.
+        EndpointNotAllowed: nothing was sent, because the host or its address is not allowed.
         OutcomeUnknown: something may have been sent, and no whole reply came.
         ImsError: from ``auth``.
     """
@@ -216,7 +216,7 @@ def json_of(call: Call, response: httpx.Response) -> object:
 
 
 def unusable(call: Call, response: httpx.Response, why: str) -> ImsError:
-    """Return the error for a reply that says success but is not what it should be."""
+    """Return the error for a successful reply that can't be used."""
     words = words_of(response.content)
     kind = TryLater if call is Call.LOGIN else OutcomeUnknown
     return kind(
@@ -233,7 +233,7 @@ def request_id(response: httpx.Response) -> str | None:
 
 
 class Recording:
-    """One call under way; see :func:`recorded`."""
+    """A call that is under way; see :func:`recorded`."""
 
     def __init__(self) -> None:
         self.response: httpx.Response | None = None

@@ -1,4 +1,4 @@
-"""Imports that are left out, because nothing of what they bring is used."""
+"""Imports ``kubernetes.aio`` without the synchronous client, of which nothing is used."""
 
 import importlib.util
 import sys
@@ -8,7 +8,7 @@ _PACKAGE: Final = "kubernetes"
 
 
 def leave_out_synchronous_client() -> None:
-    """Import ``kubernetes.aio`` without the rest of its distribution; to be called before either is imported.
+    """Keep ``kubernetes`` from importing its synchronous client. Has to be called before either is imported.
 
     The package's ``__init__`` imports the synchronous client with requests, OAuth and websockets: 230 modules, 8 MiB,
     a quarter of the start. Its other modules can still be imported, each by its own name.

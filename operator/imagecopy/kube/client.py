@@ -1,4 +1,4 @@
-"""The few calls of the Kubernetes API that we make ourselves; kopf makes the others (list, watch, finalizers).
+"""The calls of the Kubernetes API that the operator makes itself; kopf makes the others (list, watch, finalizers).
 
 Status is written by merge patch with ``metadata.resourceVersion`` in it, which the API server takes as a
 precondition: 409 means that somebody else wrote in between. Every call has a deadline, none is repeated here.
@@ -27,9 +27,9 @@ from imagecopy.kube.objects import ProviderSnapshot, Snapshot, Unreadable, merge
 FIELD_MANAGER: Final = "imagecopy-operator"
 IMAGE_COPIES: Final = "imagecopies"
 CALL_SECONDS: Final = 10.0
-"""Deadline of a call, from its turn on."""
+"""The deadline of a call, from the moment it is sent."""
 AT_ONCE: Final = 24
-"""So many calls at a time: more would wait in the API server instead of here, and run into their deadline there."""
+"""How many calls are made at a time. More would wait in the API server, and reach their deadline there."""
 PAGE_SIZE: Final = 500
 
 _GROUP_PATH: Final = f"/apis/{GROUP}/{VERSION}"
@@ -66,7 +66,7 @@ class KubeClient:
         return Snapshot.parse(await self.custom_object(IMAGE_COPIES, name, namespace))
 
     async def image_copies(self, namespace: str | None = None) -> AsyncIterator[Snapshot]:
-        """Yield all ImageCopies, of one namespace or of all; what does not fit our models is left out.
+        """Yield all ImageCopies, of one namespace or of all. Those that do not fit our models are left out.
 
         Raises:
             KubeError: see :mod:`imagecopy.kube.errors`.
@@ -99,7 +99,7 @@ class KubeClient:
             query["continue"] = following
 
     async def write_status(self, known: Snapshot, status: ImageCopyStatus) -> Snapshot:
-        """Turn the status that we know into ``status``, if the object is still as we know it.
+        """Change the status to ``status``, if the object still has the resourceVersion of ``known``.
 
         Raises:
             Conflict: it is not; nothing was written.
@@ -126,7 +126,7 @@ class KubeClient:
         return ProviderSnapshot.parse(kind, await self.custom_object(PLURALS[kind], name, namespace or None))
 
     async def write_provider_status(self, known: ProviderSnapshot, status: ProviderStatus) -> ProviderSnapshot:
-        """Turn the status that we know into ``status``, if the provider is still as we know it.
+        """Change the status to ``status``, if the provider still has the resourceVersion of ``known``.
 
         Raises:
             Conflict: it is not; nothing was written.
@@ -138,7 +138,7 @@ class KubeClient:
         return ProviderSnapshot.parse(known.kind, written)
 
     async def may_list(self, plural: str, namespace: str | None) -> bool:
-        """Tell whether we may list objects of our group, of one namespace or of all (or cluster-scoped ones).
+        """Tell whether the operator may list these objects, in one namespace or in all (or cluster-scoped ones).
 
         Raises:
             KubeError: see :mod:`imagecopy.kube.errors`.
@@ -160,7 +160,7 @@ class KubeClient:
         return await self._send("GET", f"{_GROUP_PATH}{where}/{plural}/{quote(name)}")
 
     async def is_served(self, plural: str) -> bool:
-        """Tell whether the API server knows this resource of our group, which takes its CRD.
+        """Tell whether the API server serves this resource of our group, which needs its CRD.
 
         Raises:
             KubeError: see :mod:`imagecopy.kube.errors`.
@@ -239,7 +239,7 @@ class KubeClient:
 
 
 class Secret:
-    """A Secret's data, base64 as it came, and what tells one version from another. Never shown."""
+    """The data of a Secret, in base64, and what tells its versions apart. Never shown."""
 
     __slots__ = ("data", "resource_version", "uid")
 

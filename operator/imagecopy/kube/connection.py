@@ -1,4 +1,4 @@
-"""How the API server is reached: KUBECONFIG or ~/.kube/config as kubectl does, else the Pod's service account."""
+"""Finds the API server: by KUBECONFIG or ~/.kube/config, as kubectl does, else by the Pod's service account."""
 
 import os
 from pathlib import Path
@@ -10,17 +10,17 @@ from kubernetes.aio.client import Configuration
 from imagecopy.kube import kubeconfig
 
 MAX_CONNECTIONS = 32
-"""Connections to the API server beside the watches: enough for its own priority levels, few enough for ours."""
+"""Connections to the API server, besides those of the watches."""
 
 _DEFAULT: Final = Path("~/.kube/config").expanduser()
 
 
 class NoCluster(Exception):
-    """No usable way to a cluster; the message says what was looked at and what to do."""
+    """No cluster can be reached; the message says what was tried and what to do."""
 
 
 async def load() -> Configuration:
-    """Return the way to the API server.
+    """Return how to reach the API server.
 
     Raises:
         NoCluster: there is neither a usable kubeconfig nor a service account.

@@ -1,7 +1,7 @@
-"""Kubernetes Events: what a person reads in ``kubectl describe``. Best effort: no Event is worth a retry.
+"""Kubernetes Events, which a person reads in ``kubectl describe``. Best effort: no Event is worth a retry.
 
-Nothing waits for an Event, and many at once go out slowly: each is a write like any other for the API server, and the
-status, which is written first, tells all that an Event does. Beyond a bound they are dropped, ordinary ones first.
+Nothing waits for an Event, and many at once are posted slowly, because each is a write for the API server. The status
+is written first and has all that an Event says. When too many wait, new ones are dropped, ordinary Events first.
 """
 
 import asyncio
@@ -21,19 +21,19 @@ from imagecopy.kube.client import FIELD_MANAGER, KubeClient
 from imagecopy.kube.errors import Conflict, KubeError
 
 MESSAGE_LIMIT: Final = 1024
-"""Characters of an Event's message, the API server's own limit."""
+"""Maximum length of an Event's message in characters, the API server's own limit."""
 
 _BURST: Final = 50.0
-"""So many Events go out at once, and then ..."""
+"""This many Events are posted at once, and then ..."""
 _PER_SECOND: Final = 4.0
-"""... so many a second."""
+"""... this many a second."""
 _MOST_WAITING: Final = 1000
-"""So many ordinary Events wait, at 2 KiB each; of warnings twice as many."""
+"""How many ordinary Events may wait, at 2 KiB each; of warnings, twice as many."""
 
 _log = structlog.stdlib.get_logger(__name__)
 
 _NO_NAMESPACE: Final = "default"
-"""Where the API server wants Events about cluster-scoped objects."""
+"""The namespace of Events about cluster-scoped objects."""
 
 
 class Subject(Protocol):
@@ -54,13 +54,13 @@ class Subject(Protocol):
 async def post(kube: KubeClient, about: Subject, event: Event, *, once: str | None = None) -> None:
     """Create the Event; a failure is logged and otherwise ignored.
 
-    ``once``: what it is told once for, whichever process comes to tell it, for as long as Events are kept.
+    ``once``: a key for which only one Event is created, by whichever process, for as long as Events are kept.
     """
-    await _create(kube, _body(about, event, once), once is not None)
+    await _create(kube, _body(about, event, once), may_exist=once is not None)
 
 
 class Poster:
-    """Posts Events one after the other, beside all else."""
+    """Posts Events in the background, one after the other."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Poster:
         self._dropped = 0
 
     async def post(self, about: Subject, event: Event) -> None:
-        """Take an Event, to be posted soon, or drop it where too many wait."""
+        """Queue an Event to be posted soon, or drop it if too many wait."""
         if len(self._waiting) >= (_MOST_WAITING if event.type is EventType.NORMAL else 2 * _MOST_WAITING):
             self._dropped += 1
             return
@@ -93,25 +93,28 @@ class Poster:
             await self._come.wait()
             while self._waiting:
                 await self._turn()
-                await _create(self._kube, self._waiting.popleft(), told_before=False)
+                await self._post_next()
             self._come.clear()
             if self._dropped:
                 _log.warning(
-                    "Events were dropped, as too many came at once; every status is whole", count=self._dropped
+                    "Events were dropped because too many came at once; every status is complete", count=self._dropped
                 )
                 self._dropped = 0
 
     async def flush(self, seconds: float) -> None:
-        """Post what waits, at most for so long; for the end, when :meth:`run` runs no more."""
+        """Post what still waits, for ``seconds`` at most; called at the end, after :meth:`run`."""
         try:
             async with asyncio.timeout(seconds):
                 while self._waiting:
-                    await _create(self._kube, self._waiting.popleft(), told_before=False)
+                    await self._post_next()
         except TimeoutError:
             _log.warning("Events were not posted before the end", count=len(self._waiting))
 
+    async def _post_next(self) -> None:
+        await _create(self._kube, self._waiting.popleft(), may_exist=False)
+
     async def _turn(self) -> None:
-        """Wait until one more may go out."""
+        """Wait until one more may be posted."""
         now = self._clock()
         self._free = min(self._free + (now - self._counted_at) * _PER_SECOND, _BURST)
         self._counted_at = now
@@ -147,11 +150,11 @@ def _body(about: Subject, event: Event, once: str | None) -> dict[str, Any]:
     }
 
 
-async def _create(kube: KubeClient, body: Mapping[str, Any], told_before: bool) -> None:
+async def _create(kube: KubeClient, body: Mapping[str, Any], *, may_exist: bool) -> None:
     try:
         await kube.create_event(body["metadata"]["namespace"], body)
     except Conflict as exc:
-        if not told_before:
+        if not may_exist:
             _log.warning("an Event was not stored", reason=body["reason"], error=str(exc))
     except KubeError as exc:
         _log.warning("an Event was not stored", reason=body["reason"], error=str(exc))

@@ -1,4 +1,4 @@
-"""Our objects as the API server gives them, and the merge patch from one status to another."""
+"""Snapshots of our objects as the API server returns them, and the merge patch from one status to another."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ UNREADABLE: Final = "the object does not fit this version of the operator; is it
 
 
 class Unreadable(ValueError):
-    """The stored object does not fit our models; the message names the fields."""
+    """An object does not fit our models, probably because its CRD is newer; the message names the fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Snapshot:
             raise Unreadable(fields) from exc
 
     def packed(self) -> bytes:
-        """Return the object as JSON: a fifth of the memory, for what is not needed for a while."""
+        """Return the object as JSON, which takes a fifth of the memory, for as long as it is not needed."""
         meta = {
             "namespace": self.namespace,
             "name": self.name,
@@ -84,7 +84,7 @@ class Snapshot:
 
     @classmethod
     def unpacked(cls, packed: bytes) -> "Snapshot":
-        """Return what was packed."""
+        """Return the object that was packed."""
         return cls.parse(json.loads(packed))
 
     @property
@@ -98,7 +98,7 @@ class Snapshot:
         return is_resting(self.spec, self.status, self.generation, self.retry_requested_at)
 
     def is_newer_than(self, other: "Snapshot") -> bool:
-        """Compare resourceVersions; where they can't be, the watch is believed."""
+        """Compare resourceVersions; where they can't be compared, this one counts as newer."""
         return is_newer(self.resource_version, other.resource_version)
 
 
@@ -141,7 +141,7 @@ class ProviderSnapshot:
         )
 
     def is_newer_than(self, other: "ProviderSnapshot") -> bool:
-        """Compare resourceVersions; where they can't be, the watch is believed."""
+        """Compare resourceVersions; where they can't be compared, this one counts as newer."""
         return is_newer(self.resource_version, other.resource_version)
 
 

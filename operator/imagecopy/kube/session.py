@@ -1,7 +1,7 @@
-"""The HTTP sessions of the watches, which tell what they hear, and a count of all calls of the Kubernetes API.
+"""HTTP sessions for kopf's watches that report what the watches receive, and count all calls of the Kubernetes API.
 
-kopf gives handlers no bookmarks and tells nobody of failing requests. But it takes a session of ours, and a session
-has hooks: traces around each request, and the class of its responses, through which the stream of a watch runs.
+kopf passes no bookmarks to handlers and reports no failing requests. But it accepts a session of ours, which has hooks:
+traces around each request, and the class of its responses, through which the stream of a watch runs.
 """
 
 import asyncio
@@ -18,18 +18,18 @@ from yarl import URL
 from imagecopy.api.base import GROUP
 
 OnCall = Callable[[str, str], None]
-"""Hears of each call: the verb as RBAC has it, and the HTTP status, or ``error`` if no answer came."""
+"""Called for each call, with its verb as RBAC has it, and its HTTP status or ``error`` if no answer came."""
 
 _IDLE_SECONDS: Final = 0.005
 _LONGEST_BUSY_SECONDS: Final = 5.0
 _NO_ANSWER: Final = "error"
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _QUICK_SECONDS: Final = 60.0
-"""A login so soon after the last one was asked for because the API server refused that one."""
+"""A login so soon after the last one means that the API server refused that one."""
 
 
 class Listener(Protocol):
-    """Hears what the watches do; a path is that of the list, from ``/apis/`` on."""
+    """Callbacks for what the watches receive. ``path`` is that of the list, from ``/apis/`` on."""
 
     def listed(self, path: str) -> None:
         """A list was answered."""
@@ -38,10 +38,10 @@ class Listener(Protocol):
         """A watch was answered."""
 
     def heard(self, path: str, data: bytes) -> None:
-        """Something came over the stream of a watch."""
+        """Data came over the stream of a watch."""
 
     def ended(self, path: str) -> None:
-        """The other side ended the stream of a watch, or lost it."""
+        """The stream of a watch ended, or its connection was lost."""
 
     def failed(self, path: str, why: str) -> None:
         """A list or watch was refused or not answered."""
@@ -69,9 +69,9 @@ class Sessions:
         self._last: aiohttp.ClientSession | None = None
 
     async def open(self) -> aiohttp.ClientSession:
-        """Return a new session with the login of this moment: a service account's token is replaced now and then.
+        """Return a new session with the current token: the kubelet replaces a service account's token now and then.
 
-        Where logins are refused one after the other, each waits longer, up to half a minute.
+        When logins are refused in a row, each waits longer, up to half a minute.
         """
         quick = self._opened_at is not None and self._clock() - self._opened_at < _QUICK_SECONDS
         self._refused = self._refused + 1 if quick else 0
@@ -83,14 +83,14 @@ class Sessions:
             headers={"Authorization": bearer} if bearer else None,
             proxy=self._configuration.proxy,
             trust_env=False,  # as in kube.connection
-            response_class=_hearing(self._listener),
-            trace_configs=[counting(self._on_call), _telling(self._listener), _page_by_page()],
+            response_class=_reporting_responses(self._listener),
+            trace_configs=[counting(self._on_call), _reporting_trace(self._listener), _page_by_page()],
         )
         self._opened_at = self._clock()
         return self._last
 
     async def aclose(self) -> None:
-        """Close the last session, if kopf did not."""
+        """Close the last session, if kopf has not."""
         if self._last is not None:
             await self._last.close()
 
@@ -110,8 +110,8 @@ def counting(on_call: OnCall) -> aiohttp.TraceConfig:
     return trace
 
 
-def _telling(listener: Listener) -> aiohttp.TraceConfig:
-    """Return a trace that tells of lists and watches."""
+def _reporting_trace(listener: Listener) -> aiohttp.TraceConfig:
+    """Return a trace that reports the results of lists and watches to the listener."""
 
     async def answered(_: object, __: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
         verb, path = _verb(params.method, params.url), _path(params.url)
@@ -137,9 +137,9 @@ def _telling(listener: Listener) -> aiohttp.TraceConfig:
 
 
 def _page_by_page() -> aiohttp.TraceConfig:
-    """Return a trace that holds the next page of a list back until what the last one set off is done.
+    """Return a trace that delays the next page of a list until the work of the last page is done.
 
-    kopf starts a task with a queue for each object of a page, and would have those of all pages at once otherwise.
+    kopf starts a task with a queue for each object of a page. Otherwise it would have those of all pages at once.
     """
 
     async def before(_: object, __: SimpleNamespace, params: aiohttp.TraceRequestStartParams) -> None:
@@ -152,7 +152,7 @@ def _page_by_page() -> aiohttp.TraceConfig:
 
 
 async def until_idle(seconds: float = _LONGEST_BUSY_SECONDS) -> None:
-    """Wait until the event loop has time to spare, at most for so long."""
+    """Wait until the event loop is idle, for ``seconds`` at most."""
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
     late = True
@@ -162,22 +162,22 @@ async def until_idle(seconds: float = _LONGEST_BUSY_SECONDS) -> None:
         late = loop.time() - due > _IDLE_SECONDS
 
 
-def _hearing(listener: Listener) -> type[aiohttp.ClientResponse]:
-    """Return a class of responses that tells what comes over the stream of a watch."""
+def _reporting_responses(listener: Listener) -> type[aiohttp.ClientResponse]:
+    """Return a class of responses that reports to the listener what comes over the stream of a watch."""
 
     class Response(aiohttp.ClientResponse):
         async def start(self, connection: Any) -> aiohttp.ClientResponse:
             await super().start(connection)
             path = _path(self.url)
             if path is not None and self.status == 200 and _verb(self.method, self.url) == "watch":
-                self.content = cast("aiohttp.StreamReader", _Heard(self.content, path, listener))
+                self.content = cast("aiohttp.StreamReader", _ReportingStream(self.content, path, listener))
             return self
 
     return Response
 
 
-class _Heard:
-    """A stream that tells what is read from it in chunks, which is how kopf reads; else it is the stream itself."""
+class _ReportingStream:
+    """A stream that reports the chunks that are read from it, as kopf does; otherwise like the stream itself."""
 
     def __init__(self, stream: aiohttp.StreamReader, path: str, listener: Listener) -> None:
         self._stream = stream
@@ -188,7 +188,7 @@ class _Heard:
         return getattr(self._stream, name)
 
     def iter_chunked(self, size: int) -> "_Chunks":
-        """Return an iterator over what comes, as soon as it comes."""
+        """Return an iterator over the data, as it comes."""
         return _Chunks(self._stream.iter_chunked(size), self._path, self._listener)
 
 
@@ -212,13 +212,13 @@ class _Chunks:
 
 
 def _verb(method: str, url: URL) -> str:
-    """Return the verb as RBAC has it; a list is known by its page size, which all of ours have."""
+    """Return the verb as RBAC has it. A list is recognised by its page size, which all our lists have."""
     if method == "GET":
         return "watch" if "watch" in url.query else "list" if "limit" in url.query else "get"
     return {"POST": "create", "PUT": "update"}.get(method, method.lower())
 
 
 def _path(url: URL) -> str | None:
-    """Return the path within our API group, whatever the server has before it; None for another group's."""
+    """Return the path from our API group on, whatever the server has before it; None for another group."""
     ours = f"/apis/{GROUP}/"
     return ours + url.path.partition(ours)[2] if ours in url.path else None

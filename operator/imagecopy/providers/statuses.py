@@ -57,7 +57,7 @@ class StatusWriter:
                 snapshot = checks.snapshot if checks.is_watched else None
                 if snapshot is None:
                     snapshot = await self.read(key, checks)
-                status = provider_status.tell(
+                status = provider_status.after_check(
                     snapshot.status, snapshot.generation, finding, self._clock(), again=checks.failed_before
                 )
                 try:

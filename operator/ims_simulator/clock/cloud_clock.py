@@ -1,8 +1,8 @@
-"""The cloud's own time: real, ahead of the real one, faster, slower, or standing still.
+"""The cloud's own time: the real time, or one that is ahead of it, faster, slower or stopped.
 
-Jobs, tokens, rate windows, delays of rows and the Date of replies follow it, so that a ten-minute copy takes no ten
-minutes. It never goes back, as a cloud's does not: told to be the real time again while it is ahead, it stands
-still until the real time has caught up. Delays of faults are real seconds, because the client who waits is real.
+Jobs, tokens, rate windows, delays of rows and the Date of replies follow this clock, so a test of a ten-minute copy
+need not take ten minutes. The clock never goes back. When it is set back to the real time while it is ahead, it stops
+until the real time has caught up. Delays of faults are real seconds, because the client that waits is real.
 """
 
 from __future__ import annotations
@@ -18,100 +18,100 @@ from ims_simulator.clock.timestamps import iso_millis
 from ims_simulator.parsing import JsonObject, StrictModel
 
 Clock = Callable[[], float]
-"""Seconds since the epoch; tests bring their own."""
+"""Returns seconds since the epoch; tests replace it."""
 
 LATEST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
-"""No later time can be set: dates end with the year 9999."""
+"""The latest time that can be set. Dates end with the year 9999."""
 
 
 class ClockError(ValueError):
-    """The clock can't be set so; the text says why."""
+    """The clock can't be set to this time; the text gives the reason."""
 
 
 class ClockSetting(BaseModel):
-    """How the cloud's time differs from the real one: at `real` it was `time`, and since then it goes at `speed`."""
+    """The cloud's time was `time` when the real time was `real`, and has run at `speed` since then."""
 
     real: float
     time: float
     speed: float
 
     def at(self, real: float) -> float:
-        """The cloud's time at a real one."""
+        """The cloud's time at a real time."""
         return self.time + (real - self.real) * self.speed
 
 
-class ClockOrder(StrictModel):
-    """Body of POST /_simulator/clock; what is absent stays as it is."""
+class ClockChange(StrictModel):
+    """Body of POST /_simulator/clock; an absent field changes nothing."""
 
-    advance_seconds: float | None = Field(None, ge=0, description="go forward by so much at once")
-    now: AwareDatetime | None = Field(None, description="go forward to this time at once")
-    frozen: bool | None = Field(None, description="stand still, or go on at the speed of the real time")
+    advance_seconds: float | None = Field(None, ge=0, description="move the clock forward by this much, at once")
+    now: AwareDatetime | None = Field(None, description="move the clock forward to this time, at once")
+    frozen: bool | None = Field(None, description="stop the clock, or let it run at the speed of the real time")
     speed: float | None = Field(None, ge=0, le=100_000, description="seconds of the cloud per real second")
-    real: Literal[True] | None = Field(None, description="be the real time again, as soon as it has caught up")
+    real: Literal[True] | None = Field(None, description="follow the real time again, once that has caught up")
 
     @model_validator(mode="after")
-    def _fits_together(self) -> ClockOrder:
+    def _is_consistent(self) -> ClockChange:
         if self.real and self.model_fields_set != {"real"}:
-            raise ValueError("real goes alone")
+            raise ValueError("real can't be combined with another field")
         if self.advance_seconds is not None and self.now is not None:
-            raise ValueError("advance_seconds and now exclude each other")
+            raise ValueError("give either advance_seconds or now, not both")
         if self.frozen is not None and self.speed is not None:
-            raise ValueError("frozen and speed exclude each other: frozen is speed 0")
+            raise ValueError("give either frozen or speed, not both: frozen means speed 0")
         return self
 
 
 class CloudClock:
-    """Tells the cloud's time; a state file keeps how it is set."""
+    """Returns the cloud's time; its setting can be kept in a state file."""
 
     def __init__(self, base: Clock, changed: Callable[[], None] = lambda: None) -> None:
         """`changed` is called after each change of the setting."""
         self._base = base
         self._changed = changed
         self._setting: ClockSetting | None = None
-        self._told = -math.inf
+        self._latest = -math.inf
 
     def __call__(self) -> float:
-        """Seconds since the epoch; never less than what was told before."""
+        """Seconds since the epoch, never less than in an earlier call."""
         real = self._base()
-        self._told = max(self._told, real if self._setting is None else self._setting.at(real))
-        return self._told
+        self._latest = max(self._latest, real if self._setting is None else self._setting.at(real))
+        return self._latest
 
-    def carry_out(self, order: ClockOrder) -> None:
+    def apply(self, change: ClockChange) -> None:
         """Set the clock. Raises: ClockError."""
         now, speed = self(), 1.0 if self._setting is None else self._setting.speed
-        then = now + (order.advance_seconds or 0.0) if order.now is None else order.now.timestamp()
+        then = now + (change.advance_seconds or 0.0) if change.now is None else change.now.timestamp()
         if then < now:
-            raise ClockError(f"now must not be before {iso_millis(now)}: time does not go back")
+            raise ClockError(f"now must not be before {iso_millis(now)}, the cloud's time: the clock can't go back")
         if then > LATEST:
-            raise ClockError("time ends before the year 9000")
-        if order.frozen is not None:
-            speed = 0.0 if order.frozen else 1.0
-        elif order.speed is not None:
-            speed = order.speed
-        self._set(None if order.real else ClockSetting(real=self._base(), time=then, speed=speed))
+            raise ClockError(f"the clock can't be set beyond {iso_millis(LATEST)}")
+        if change.frozen is not None:
+            speed = 0.0 if change.frozen else 1.0
+        elif change.speed is not None:
+            speed = change.speed
+        self._set(None if change.real else ClockSetting(real=self._base(), time=then, speed=speed))
 
-    def stand_at(self, time: float) -> None:
-        """Stand still at `time`, or at the latest time that is known if that is later."""
-        self._set(ClockSetting(real=self._base(), time=max(time, self._told), speed=0.0))
+    def freeze_at(self, time: float) -> None:
+        """Stop the clock at `time`, or at the latest time it has returned if that is later."""
+        self._set(ClockSetting(real=self._base(), time=max(time, self._latest), speed=0.0))
 
     def _set(self, setting: ClockSetting | None) -> None:
         self._setting = setting
         self._changed()
 
     def load(self, value: object) -> None:
-        """Take the setting of the state file. Raises: ValueError."""
+        """Restore the setting from the state file. Raises: ValueError."""
         self._setting = None if value is None else ClockSetting.model_validate(value)
 
     def not_before(self, time: float) -> None:
-        """Never tell a time before this one."""
-        self._told = max(self._told, time)
+        """Make sure that the clock never returns a time before `time`."""
+        self._latest = max(self._latest, time)
 
     def setting_json(self) -> str:
-        """The setting for the state file; null while the cloud's time is the real one."""
+        """The setting as JSON for the state file; null while the clock follows the real time."""
         return "null" if self._setting is None else self._setting.model_dump_json()
 
     def shown(self) -> JsonObject:
-        """The clock as GET /_simulator/clock tells it."""
+        """The clock as GET /_simulator/clock shows it."""
         now, real = self(), self._base()
         speed = 1.0 if self._setting is None else self._setting.speed
         return {

@@ -17,9 +17,9 @@ MemberStatus = Literal["accepted", "rejected", "pending"]
 
 
 def without_id(props: JsonObject) -> JsonObject:
-    """Refuse to change what an image is known by. Raises: ValueError."""
+    """`props`, unless they contain an attribute that identifies the image. Raises: ValueError."""
     if {"id", "self", "file"} & set(props):
-        raise ValueError("props must not hold id, self or file")
+        raise ValueError("props must not contain id, self or file: they can't be changed")
     return props
 
 
@@ -27,26 +27,28 @@ Props = Annotated[dict[str, JsonValue], AfterValidator(without_id)]
 
 
 class NewImage(StrictModel):
-    """A source image: a plain Linux one but for the fields given."""
+    """A new source image: a plain private Linux image, with the differences given here."""
 
     id: uuid.UUID | None = None
     name: str = "added"
     kind: str = Field("added", min_length=1)
     status: ImageStatus = "active"
-    owner: str | None = Field(None, description="project id; default the simulator's project")
+    owner: str | None = Field(None, description="id of the owning project; default: the simulator's project")
     size_gib: float | None = Field(None, ge=0, description="sets __image_size and min_disk")
     cmk_id: str | None = Field(None, description="sets __system__cmkid")
-    members: dict[str, MemberStatus] = Field({}, description="project id to member_status: a shared image")
+    members: dict[str, MemberStatus] = Field(
+        {}, description="id of a project to its member_status; makes the image a shared one"
+    )
     props: Props = Field({}, description="any attribute of the row, e.g. __whole_image")
 
     @model_validator(mode="after")
     def _kind_is_free(self) -> NewImage:
         if self.kind == "copy":
-            raise ValueError("kind must not be copy: that means made by a copy call")
+            raise ValueError("kind must not be copy, which marks the images that a copy call made")
         return self
 
     def changes(self, now: float) -> JsonObject:
-        """Attributes that differ from the plain image."""
+        """The attributes that differ from a plain image."""
         changes: JsonObject = {"status": self.status, "created_at": iso_seconds(now), "updated_at": iso_seconds(now)}
         if self.size_gib is not None:
             changes["__image_size"] = str(int(self.size_gib * 1024**3))
@@ -59,7 +61,7 @@ class NewImage(StrictModel):
 
 
 class ImagePatch(StrictModel):
-    """Changes of an image; an attribute that is null is removed."""
+    """Changes of an image; an attribute with the value null is removed."""
 
     status: ImageStatus | None = None
     name: str | None = None
@@ -67,7 +69,7 @@ class ImagePatch(StrictModel):
     props: Props = Field({})
 
     def apply_to(self, image: Image, now: float) -> None:
-        """Carry the changes out."""
+        """Change `image`."""
         props = {**image.props, **self.props, "updated_at": iso_seconds(now)}
         if self.status is not None:
             props["status"] = self.status
@@ -81,23 +83,23 @@ class ImagePatch(StrictModel):
 
 
 class JobPatch(StrictModel):
-    """What becomes of a job from now on."""
+    """Changes of a job: how it ends, and what its replies show."""
 
-    end: Literal["SUCCESS", "FAIL"] | None = Field(None, description="ends now")
+    end: Literal["SUCCESS", "FAIL"] | None = Field(None, description="the job ends now, in this state")
     error_code: str = SYSTEM_ERROR
     fail_reason: str = SYSTEM_ERROR_MESSAGE
-    stuck: bool = Field(False, description="never ends, the percentage stays")
+    stuck: bool = Field(False, description="the job never ends and its percentage does not change")
     forgotten: bool | None = None
     without_image_id: bool | None = None
 
     @model_validator(mode="after")
     def _one_end(self) -> JobPatch:
         if self.end is not None and self.stuck:
-            raise ValueError("end and stuck exclude each other")
+            raise ValueError("give either end or stuck, not both")
         return self
 
     def applied_to(self, job: Job, now: float) -> Job:
-        """The changed job."""
+        """A changed copy of `job`."""
         changed = job.model_copy()
         if self.forgotten is not None:
             changed.forgotten = self.forgotten
@@ -120,7 +122,7 @@ class KeyPatch(StrictModel):
 
 
 class NewIdentityProvider(StrictModel):
-    """An issuer of OpenID Connect tokens, as it is given to IAM."""
+    """An OpenID Connect identity provider, as an administrator registers it with IAM."""
 
     issuer: str = Field(min_length=1)
     audience: str = Field(min_length=1)
@@ -137,5 +139,5 @@ class NewIdentityProvider(StrictModel):
         return value
 
     def provider(self, provider_id: str) -> IdentityProvider:
-        """It, under its id."""
+        """The record of this provider."""
         return IdentityProvider(id=provider_id, **self.model_dump())

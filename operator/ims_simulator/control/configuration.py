@@ -1,18 +1,18 @@
-"""What `GET /_simulator/config` tells: everything that a client of the cloud has to know, secrets and all."""
+"""The reply of `GET /_simulator/config`: everything a client needs to use the simulated cloud, secrets included."""
 
 from __future__ import annotations
 
 from pydantic import JsonValue
 
 from ims_simulator.gateway.principals import domain_of
-from ims_simulator.iam.workload import POD_IDENTITY_PATH, pod_token
+from ims_simulator.iam.workload import POD_IDENTITY_PATH, pod_identity_token
 from ims_simulator.parsing import JsonObject
 from ims_simulator.state.accounts import REGION
 from ims_simulator.state.cloud import Cloud
 
 
 def configuration(cloud: Cloud, base_url: str) -> JsonObject:
-    """The configuration of a cloud that is reached at `base_url`."""
+    """The configuration for clients that reach the cloud at `base_url`."""
     accounts = cloud.accounts
     return {
         "seed": accounts.seed,
@@ -31,7 +31,7 @@ def configuration(cloud: Cloud, base_url: str) -> JsonObject:
         ],
         "pod_identity": {
             "uri": base_url + POD_IDENTITY_PATH,
-            "token": pod_token(cloud.knobs.pod_identity_token, accounts.pod_identity_token),
+            "token": pod_identity_token(cloud),
         },
         "endpoints": {"ims": base_url, "iam": base_url, "metadata": base_url},
         "source_images": [

@@ -1,4 +1,4 @@
-"""What the control endpoints share: the cloud they act on, how they read a body and how they answer."""
+"""What the control endpoints share: the cloud they act on, reading a body, writing a reply."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Control = Callable[[web.Request], Awaitable[web.Response]]
 
 
 async def read(request: web.Request, model: type[Model]) -> Model:
-    """The body as a model. Raises: HTTPBadRequest (400 with the problems and the fields that are allowed)."""
+    """Read the body as a model. Raises: HTTPBadRequest with the problems and the allowed fields."""
     text = await request.text()
     try:
         return model.model_validate_json(text or "{}")
@@ -31,20 +31,20 @@ async def read(request: web.Request, model: type[Model]) -> Model:
 
 
 def reply(body: JsonValue, status: int = 200) -> web.Response:
-    """A JSON reply."""
+    """Answer with JSON."""
     return web.json_response(body, status=status)
 
 
 def problem(status: int, message: str) -> web.Response:
-    """A refusal: {"error": message}."""
+    """Answer with an error: {"error": message}."""
     return web.json_response({"error": message}, status=status)
 
 
 def unknown_endpoint(endpoints: Iterable[str]) -> Control:
-    """The answer to a wrong path or method under /_simulator: 404 and the list of endpoints."""
+    """Build the handler of unknown paths and methods: it answers 404 and lists the endpoints."""
     listed = ", ".join(endpoints)
 
     async def unknown(_: web.Request) -> web.Response:
-        return problem(404, f"no such control endpoint; there are: {listed}")
+        return problem(404, f"no such control endpoint; the endpoints are: {listed}")
 
     return unknown

@@ -1,4 +1,4 @@
-"""Control endpoints of what is in the simulated cloud: images, jobs, keys and identity providers."""
+"""Control endpoints for what is in the simulated cloud: images, jobs, keys and identity providers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ims_simulator.state.seed import base_props
 
 
 async def show_images(request: web.Request) -> web.Response:
-    """Every image there is, also hidden and foreign ones; ?kind=copy for copies, ?all=true with the gone ones."""
+    """GET every image, hidden and foreign ones included; ?kind=copy selects copies, ?all=true adds deleted images."""
     cloud, now = request.app[CLOUD], request.app[CLOUD].clock()
     kind, everything = request.query.get("kind"), request.query.get("all", "false").lower() == "true"
     return reply(
@@ -30,19 +30,19 @@ async def show_images(request: web.Request) -> web.Response:
 
 
 async def add_image(request: web.Request) -> web.Response:
-    """Add a source image; 201 and its row."""
-    order, cloud = await read(request, NewImage), request.app[CLOUD]
+    """POST a new source image; the reply is 201 and the image."""
+    body, cloud = await read(request, NewImage), request.app[CLOUD]
     number = cloud.images.last_sequence + 1
-    image_id = str(order.id or cloud.ids.uuid(number, "image"))
+    image_id = str(body.id or cloud.ids.uuid(number, "image"))
     if cloud.images.get(image_id) is not None:
-        return problem(409, f"there is an image {image_id} already")
-    props = base_props(image_id, order.name, order.owner or cloud.accounts.project.id)
+        return problem(409, f"image {image_id} exists already")
+    props = base_props(image_id, body.name, body.owner or cloud.accounts.project.id)
     image = Image(
         id=image_id,
         sequence=number,
-        kind=order.kind,
-        props={**props, **order.changes(cloud.clock())},
-        members=order.members,
+        kind=body.kind,
+        props={**props, **body.changes(cloud.clock())},
+        members=body.members,
     )
     if image.text("status") != "active":
         image.props.pop("active_at", None)
@@ -51,18 +51,18 @@ async def add_image(request: web.Request) -> web.Response:
 
 
 async def change_image(request: web.Request) -> web.Response:
-    """Change attributes of an image; null removes one."""
-    order, cloud = await read(request, ImagePatch), request.app[CLOUD]
+    """PATCH the attributes of an image; null removes one."""
+    body, cloud = await read(request, ImagePatch), request.app[CLOUD]
     image = cloud.images.get(request.match_info["id"])
     if image is None:
         return problem(404, f"there is no image {request.match_info['id']}")
-    order.apply_to(image, cloud.clock())
+    body.apply_to(image, cloud.clock())
     cloud.images.put(image)
     return reply(_image(cloud, image))
 
 
 async def remove_image(request: web.Request) -> web.Response:
-    """Remove an image at once, whatever its state."""
+    """DELETE an image at once, whatever its state."""
     cloud = request.app[CLOUD]
     image = cloud.images.get(request.match_info["id"])
     if image is None or cloud.gone(image, cloud.clock()):
@@ -73,37 +73,37 @@ async def remove_image(request: web.Request) -> web.Response:
 
 
 async def show_jobs(request: web.Request) -> web.Response:
-    """Every job, forgotten ones too."""
+    """GET every job, including those that job queries no longer find."""
     cloud = request.app[CLOUD]
     return reply({"jobs": [_job(cloud, job) for job in cloud.jobs.values()]})
 
 
 async def change_job(request: web.Request) -> web.Response:
-    """Make a job end now, get stuck, or be forgotten."""
-    order, cloud = await read(request, JobPatch), request.app[CLOUD]
+    """PATCH a job: end it now, make it hang, or hide it from job queries."""
+    body, cloud = await read(request, JobPatch), request.app[CLOUD]
     job = cloud.jobs.get(request.match_info["id"])
     if job is None:
         return problem(404, f"there is no job {request.match_info['id']}")
-    changed = order.applied_to(job, cloud.clock())
+    changed = body.applied_to(job, cloud.clock())
     cloud.jobs.put(changed)
     return reply(_job(cloud, changed))
 
 
 async def change_key(request: web.Request) -> web.Response:
-    """Change the state of a KMS key."""
-    order, cloud = await read(request, KeyPatch), request.app[CLOUD]
+    """PATCH the state of a KMS key."""
+    body, cloud = await read(request, KeyPatch), request.app[CLOUD]
     key = cloud.keys.get(request.match_info["id"])
     if key is None:
         return problem(404, f"there is no key {request.match_info['id']}")
-    key.state = order.state
+    key.state = body.state
     cloud.keys.put(key)
     return reply(key.model_dump(mode="json"))
 
 
 async def set_identity_provider(request: web.Request) -> web.Response:
-    """Let the cloud trust an issuer of OpenID Connect tokens, as an administrator would."""
-    order, cloud = await read(request, NewIdentityProvider), request.app[CLOUD]
-    provider = order.provider(request.match_info["id"])
+    """PUT an OpenID Connect identity provider, as an administrator would register it with IAM."""
+    body, cloud = await read(request, NewIdentityProvider), request.app[CLOUD]
+    provider = body.provider(request.match_info["id"])
     cloud.identity_providers.put(provider)
     return reply(provider.model_dump(mode="json"))
 

@@ -1,4 +1,4 @@
-"""Control endpoints of the simulator itself: its configuration, knobs, clock, call log and faults."""
+"""Control endpoints for the simulator itself: configuration, knobs, clock, call log and faults."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import json
 
 from aiohttp import web
 
-from ims_simulator.clock.cloud_clock import ClockError, ClockOrder
+from ims_simulator.clock.cloud_clock import ClockChange, ClockError
 from ims_simulator.control.configuration import configuration
 from ims_simulator.control.requests import CLOUD, problem, read, reply
 from ims_simulator.parsing import JsonObject
-from ims_simulator.settings.knobs import KnobError, apply
+from ims_simulator.settings.assignments import KnobError, apply
 from ims_simulator.state.faults import Fault, FaultSpec
 
 
 async def show_config(request: web.Request) -> web.Response:
-    """Everything a client needs to know to use the simulator."""
+    """GET the configuration: logins, endpoints, source images and keys."""
     return reply(configuration(request.app[CLOUD], f"{request.scheme}://{request.host}"))
 
 
 async def show_knobs(request: web.Request) -> web.Response:
-    """All knobs."""
+    """GET all knobs."""
     return reply(request.app[CLOUD].knobs.model_dump(mode="json"))
 
 
 async def change_knobs(request: web.Request) -> web.Response:
-    """Change some knobs: {"name": value, ...}."""
+    """PATCH some knobs: {"name": value, ...}; the reply has all of them."""
     cloud = request.app[CLOUD]
     try:
         body = json.loads(await request.text())
@@ -41,22 +41,22 @@ async def change_knobs(request: web.Request) -> web.Response:
 
 
 async def show_clock(request: web.Request) -> web.Response:
-    """The cloud's time."""
+    """GET the cloud's time."""
     return reply(request.app[CLOUD].clock.shown())
 
 
 async def set_clock(request: web.Request) -> web.Response:
-    """Move the cloud's time forward, or make it stand still: see `clock.ClockOrder`."""
-    order, cloud = await read(request, ClockOrder), request.app[CLOUD]
+    """POST a change of the cloud's time, see `ClockChange`."""
+    change, cloud = await read(request, ClockChange), request.app[CLOUD]
     try:
-        cloud.clock.carry_out(order)
+        cloud.clock.apply(change)
     except ClockError as error:
         return problem(400, str(error))
     return reply(cloud.clock.shown())
 
 
 async def show_calls(request: web.Request) -> web.Response:
-    """Calls the cloud got; ?kind= and ?since= (a sequence number) narrow it down."""
+    """GET the calls that clients made; ?kind= and ?since= (a sequence number) select some."""
     since = request.query.get("since", "0")
     if not since.isdecimal():
         return problem(400, "since must be a sequence number")
@@ -65,23 +65,23 @@ async def show_calls(request: web.Request) -> web.Response:
 
 
 async def clear_calls(request: web.Request) -> web.Response:
-    """Forget the calls so far."""
+    """DELETE all calls from the log."""
     return reply({"cleared": request.app[CLOUD].calls.clear()})
 
 
 async def show_faults(request: web.Request) -> web.Response:
-    """Faults in force and what they have done."""
+    """GET the faults, with counts of what they matched and struck."""
     return reply({"faults": [_fault(fault) for fault in request.app[CLOUD].faults.all()]})
 
 
 async def add_fault(request: web.Request) -> web.Response:
-    """Order a fault; 201 and the fault with its id."""
+    """POST a fault; the reply is 201 and the fault with its id."""
     spec = await read(request, FaultSpec)
     return reply(_fault(request.app[CLOUD].faults.add(spec)), status=201)
 
 
 async def remove_faults(request: web.Request) -> web.Response:
-    """Remove one fault, or all."""
+    """DELETE one fault, or all of them."""
     fault_id = request.match_info.get("id")
     removed = request.app[CLOUD].faults.remove(fault_id)
     if fault_id is not None and not removed:

@@ -1,9 +1,9 @@
-"""Access keys: whose key signed a request, and whether it did.
+"""Access keys: finds the key that signed a request and checks the signature.
 
 Sources: "API request signing guide" (15 minutes of clock skew; X-Sdk-Date must be signed; X-Security-Token with
 temporary keys) and "API Gateway FAQ, Common Errors Related to IAM Authentication Information" (the messages; a key
-that fails more than five times in a row is locked for five minutes). What the gateway says to a temporary key without
-its security token, or with another's, is not documented.
+with more than five failures in a row is locked for five minutes). The reply to a temporary key without its security
+token, or with another key's token, is not documented.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ims_simulator.state.records import LoginRecord, TemporaryKey
 
 @dataclass(frozen=True)
 class Signer:
-    """Who signed a request."""
+    """The principal that signed a request, and the key that it used."""
 
     access_key: str
     principal: Principal
     temporary: bool
     project_id: str | None
-    """The one project in which the key is good, if it is bound to one."""
+    """The only project in which the key is valid; None: every project of the account."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class _Key:
 
 
 def is_signed(request: RawRequest) -> bool:
-    """Whether a request tries to be signed. Raises: GatewayError for another kind of Authorization."""
+    """Whether a request carries a signature. Raises: GatewayError for another kind of Authorization."""
     authorization = request.header("Authorization")
     if authorization is None:
         return False
@@ -47,26 +47,26 @@ def is_signed(request: RawRequest) -> bool:
     return True
 
 
-def refused(reason: str) -> GatewayError:
-    """The gateway's refusal of an identity."""
+def authentication_failed(reason: str) -> GatewayError:
+    """The gateway's refusal of a caller that it cannot authenticate."""
     return GatewayError(401, "0301", f"Incorrect IAM authentication information: {reason}")
 
 
 def signer_of(cloud: Cloud, request: RawRequest, now: float) -> Signer:
-    """Who signed a request. Raises: GatewayError."""
+    """The signer of a request, if the signature is right. Raises: GatewayError."""
     if request.too_large:
-        raise refused("calc aksk signature fail:body too large")
+        raise authentication_failed("calc aksk signature fail:body too large")
     try:
         signature = signature_of(request)
     except SignatureProblem as problem:
-        raise refused(f"calc aksk signature fail:{problem}") from None
+        raise authentication_failed(f"calc aksk signature fail:{problem}") from None
     key = _key(cloud, signature.access_key)
     token = request.header("X-Security-Token")
     if key is None or (key.temporary is not None and token is None):
-        raise refused(f"Get secretKey failed,ak:{signature.access_key},err:ak not exist")
+        raise authentication_failed(f"Get secretKey failed,ak:{signature.access_key},err:ak not exist")
     record = cloud.access_keys.get(key.id) or LoginRecord(id=key.id)
     if now < record.locked_until:
-        raise refused("AK access failed to reach the limit,forbidden")
+        raise authentication_failed("AK access failed to reach the limit,forbidden")
     try:
         _check(cloud, key, token, request, signature, now)
     except GatewayError:
@@ -86,18 +86,18 @@ def _check(cloud: Cloud, key: _Key, token: str | None, request: RawRequest, sign
     try:
         skew = abs(now - signature.signed_at())
     except SignatureProblem as problem:
-        raise refused(f"calc aksk signature fail:{problem}") from None
+        raise authentication_failed(f"calc aksk signature fail:{problem}") from None
     if skew > cloud.knobs.signature_skew_seconds:
-        raise refused("calc aksk signature fail:signature expired")
+        raise authentication_failed("calc aksk signature fail:signature expired")
     canonical = request.canonical(signature.signed_headers, cloud.knobs.signed_plus)
     if not signature.matches(canonical, key.secret):
         echo = ""
         if cloud.knobs.echo_canonical_request:
             echo = ", canonicalRequest:" + canonical.decode("utf-8", "replace").replace("\n", "|")
-        raise refused("verify aksk signature fail" + echo)
+        raise authentication_failed("verify aksk signature fail" + echo)
     expected = key.temporary.security_token if key.temporary is not None else None
     if token is not None and not hmac.compare_digest(token.encode(), (expected or "").encode()):
-        raise refused("decrypt token fail")
+        raise authentication_failed("decrypt token fail")
 
 
 def _key(cloud: Cloud, access_key: str) -> _Key | None:

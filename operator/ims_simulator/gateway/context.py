@@ -1,4 +1,4 @@
-"""One request as the handlers see it. They know nothing of the web server and never wait."""
+"""One request as its handler sees it. Handlers do not know the web server and never wait."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ims_simulator.state.cloud import Cloud
 
 @dataclass
 class Context:
-    """A request, the cloud it is for, and who sent it."""
+    """A request, the cloud that it is sent to, and its caller."""
 
     cloud: Cloud
     now: float
@@ -28,7 +28,7 @@ class Context:
     query: MultiMapping[str]
     headers: Mapping[str, str]
     request: RawRequest
-    """The same request as it arrived, byte for byte: what signatures are computed from."""
+    """The request as it arrived, byte for byte; signatures are computed from it."""
     raw: bytes
     base_url: str
     call: Call
@@ -47,11 +47,11 @@ class Context:
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
     def new_text(self, word: str, length: int) -> str:
-        """A token or a secret of so many characters that this call makes."""
+        """Make a token or a secret of `length` characters; the same call and word give the same text."""
         return self.cloud.ids.text(self.call.sequence, word, length)
 
     def json(self, *types: str) -> JsonValue:
-        """The body as JSON, sent as application/json or one of `types`.
+        """The body as JSON. Its content type must be application/json or one of `types`.
 
         Raises: ImsError IMG.0007 (empty), IMG.0001 (malformed); KeystoneError 415.
         """
@@ -66,7 +66,7 @@ class Context:
             raise ImsError("IMG.0001") from None
 
     def json_object(self) -> JsonObject:
-        """The body as a JSON object. Raises: as `json`."""
+        """The body as a JSON object. Raises: the errors of `json`."""
         value = self.json()
         if not isinstance(value, dict):
             raise ImsError("IMG.0001")

@@ -1,8 +1,9 @@
-"""Who somebody is in the cloud, looked up anew for each call, so that a changed permission counts at once.
+"""Principals: the users, agencies and federated users of the cloud, with their permissions.
 
-Sources: "OTC IAM API reference, Obtaining an Agency Token" (an agency acts in the domain that made it and nowhere
-else; the user is called "domain/agency"), "Obtaining a Token with an OpenID Connect ID Token" (a federated user's
-rights are those of the group that it is mapped to).
+A principal is looked up for each call, so a changed permission takes effect at once. Sources: "OTC IAM API reference,
+Obtaining an Agency Token" (an agency acts only in the domain that made it; its user is called "domain/agency") and
+"Obtaining a Token with an OpenID Connect ID Token" (a federated user has the permissions of the group that it is mapped
+to).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ims_simulator.state.records import Holder, Token
 
 @dataclass(frozen=True)
 class Principal:
-    """A user, an agency or a federated user, with what it may do."""
+    """A user, an agency or a federated user, with its permissions."""
 
     user: str
     user_id: str
@@ -29,7 +30,7 @@ class Principal:
     agency: str | None = None
 
     def described(self) -> JsonObject:
-        """The user as tokens show it."""
+        """The user as the reply of a token call shows it."""
         body: JsonObject = {
             "id": self.user_id,
             "name": self.user,
@@ -47,12 +48,12 @@ class Principal:
 
 
 def login_of(cloud: Cloud, user: str) -> Login | None:
-    """The account of a user name."""
+    """The login of a user name, if there is one."""
     return next((login for login in cloud.accounts.logins if login.user == user), None)
 
 
 def domain_of(cloud: Cloud, *, domain_id: str | None = None, name: str | None = None) -> Domain | None:
-    """A domain by its id, or else by its name."""
+    """The domain with this id; without an id, the one with this name."""
     for domain in cloud.accounts.domains:
         if domain.id == domain_id or (domain_id is None and domain.name == name):
             return domain
@@ -60,7 +61,7 @@ def domain_of(cloud: Cloud, *, domain_id: str | None = None, name: str | None = 
 
 
 def project_of(domain: Domain, *, project_id: str | None = None, name: str | None = None) -> Project | None:
-    """A project of a domain by its id, or else by its name."""
+    """The project of a domain with this id; without an id, the one with this name."""
     for project in domain.projects:
         if project.id == project_id or (project_id is None and project.name == name):
             return project
@@ -68,23 +69,23 @@ def project_of(domain: Domain, *, project_id: str | None = None, name: str | Non
 
 
 def agency_of(cloud: Cloud, domain_id: str, name: str) -> Agency | None:
-    """An agency that a domain made."""
+    """The agency of a domain with this name."""
     agencies = cloud.accounts.agencies
     return next((agency for agency in agencies if (agency.domain_id, agency.name) == (domain_id, name)), None)
 
 
 def service_agency(cloud: Cloud, service: str) -> Agency:
-    """The agency by which a service of the cloud acts for the domain of the logins."""
+    """The agency through which a service of the cloud acts for the domain of the logins."""
     return next(agency for agency in cloud.accounts.agencies if agency.trusts == service)
 
 
 def principal_of_login(cloud: Cloud, login: Login) -> Principal:
-    """A user of the domain."""
+    """The principal of a login."""
     return Principal(login.user, login.user_id, cloud.accounts.domain, login.can_change, login.agent_operator)
 
 
 def principal_of(cloud: Cloud, holder: Holder) -> Principal | None:
-    """Whom a token or a temporary key speaks for; None if that is no more."""
+    """The principal of a token or temporary key; None if it does not exist any more."""
     domain = domain_of(cloud, domain_id=holder.domain_id)
     if domain is None:
         return None

@@ -1,7 +1,10 @@
-"""The way of a request through the simulated cloud, from its arrival to its answer.
+"""The path of a request through the gateway, from its arrival to its reply.
 
-arrival -> noted in the call log -> fault "before" -> API known -> token -> throttle -> handler -> fault "after" ->
-answered. Handlers are plain functions that never wait, so each call takes effect as a whole or not at all.
+1. The call log gets an entry.
+2. A fault with `when: before` applies.
+3. The gateway refuses unknown APIs, wrong tokens and calls over the rate limit.
+4. The handler of the call runs. It is a plain function that never waits, so each call takes effect as a whole.
+5. A fault with `when: after` applies, and the reply is sent.
 """
 
 from __future__ import annotations
@@ -26,43 +29,43 @@ Handler = Callable[[Context], Reply]
 Sleep = Callable[[float], Awaitable[None]]
 
 MAX_BODY = 12 * 1024**2
-"""Bytes; the gateway's limit."""
+"""Size limit of a request body in bytes."""
 
 NOT_IMS = frozenset({"token", "temporary_key", "projects", "metadata", "pod_identity"})
-"""Kinds of calls that IAM and the node answer; they look after their callers themselves."""
+"""Kinds of calls that IAM and the node services answer. Their handlers authenticate the caller themselves."""
 
 
 class Service:
-    """Carries requests to handlers."""
+    """Takes requests to the handlers of IAM and IMS."""
 
     def __init__(self, cloud: Cloud, sleep: Sleep) -> None:
         self._cloud = cloud
         self._sleep = sleep
         self._throttle = Throttle()
 
-    def handle(self, kind: str, handler: Handler | None) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """An aiohttp handler for calls of one kind; without `handler` the API does not exist."""
+    def web_handler(self, kind: str, handler: Handler | None) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """Build the aiohttp handler for calls of one kind. Without `handler` it answers that the API does not exist."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             raw, problem = await _body(request)
             context = self._context(request, kind, raw, problem is not None)
             call = context.call
             self._cloud.calls.begin(call)
-            fault = self._cloud.faults.of_call(kind, call.method, call.path, raw)
+            fault = self._cloud.faults.for_call(kind, call.method, call.path, raw)
             if fault is not None:
                 call.fault = fault.id
                 if fault.spec.when == "before":
                     await self._sleep(fault.spec.delay_seconds)
             replaced = fault is not None and (fault.spec.cut is True or fault.spec.reply is not None)
             if fault is not None and replaced and fault.spec.when == "before":
-                return await self._struck(request, context, fault)
-            reply = self._carry_out(context, kind, handler, problem)
+                return await self._answer_fault(request, context, fault)
+            reply = self._reply_to(context, kind, handler, problem)
             if fault is not None and fault.spec.when == "after":
                 await self._sleep(fault.spec.delay_seconds)
                 if replaced:
-                    return await self._struck(request, context, fault)
+                    return await self._answer_fault(request, context, fault)
             answer = self._answer(context, reply)
-            return await _half(request, answer) if fault is not None and fault.spec.cut else answer
+            return await _send_half(request, answer) if fault is not None and fault.spec.cut else answer
 
         return handle
 
@@ -99,7 +102,7 @@ class Service:
             call=call,
         )
 
-    def _carry_out(self, context: Context, kind: str, handler: Handler | None, problem: ApiError | None) -> Reply:
+    def _reply_to(self, context: Context, kind: str, handler: Handler | None, problem: ApiError | None) -> Reply:
         cloud = self._cloud
         context.now = cloud.clock()
         try:
@@ -116,10 +119,10 @@ class Service:
             context.call.error_code = getattr(error, "code", None) or getattr(error, "number", None)
             return error.reply(context.call.request_id, cloud.knobs)
 
-    async def _struck(self, request: web.Request, context: Context, fault: Fault) -> web.StreamResponse:
+    async def _answer_fault(self, request: web.Request, context: Context, fault: Fault) -> web.StreamResponse:
         if fault.spec.reply is not None:
             answer = self._answer(context, fault.spec.reply.render(context.call.request_id, self._cloud.knobs))
-            return await _half(request, answer) if fault.spec.cut else answer
+            return await _send_half(request, answer) if fault.spec.cut else answer
         self._cloud.calls.finish(context.call, 0)
         if request.transport is not None:
             request.transport.abort()
@@ -142,7 +145,7 @@ class Service:
 
 
 async def _body(request: web.Request) -> tuple[bytes, ApiError | None]:
-    """The body; or nothing, and what the gateway says of one that is too large."""
+    """The body and no error, or no body and the refusal of one that is too large."""
     try:
         return await request.read(), None
     except web.HTTPRequestEntityTooLarge:
@@ -157,8 +160,8 @@ def _has_request_id(reply: Reply, knobs: Knobs) -> bool:
     return isinstance(reply.body, dict) and "request_id" in reply.body
 
 
-async def _half(request: web.Request, whole: web.Response) -> web.StreamResponse:
-    """Send half of a reply's body and hang up."""
+async def _send_half(request: web.Request, whole: web.Response) -> web.StreamResponse:
+    """Send half of a reply's body, then close the connection."""
     body = whole.body if isinstance(whole.body, bytes) else b""
     response = web.StreamResponse(status=whole.status, headers=whole.headers)
     response.content_length = len(body)

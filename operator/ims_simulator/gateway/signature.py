@@ -1,8 +1,8 @@
 """Request signatures of the kind SDK-HMAC-SHA256, computed from the request exactly as it arrived.
 
-Source: "API request signing guide, Calculating the Signature". The gateway sees bytes, so everything here is bytes:
-the path and the query as they stood in the request line, header values without decoding, the body unparsed. What the
-path and the query are decoded to is encoded again, so that a client may write `~` or `%7E` but must have signed `~`.
+Source: "API request signing guide, Calculating the Signature". The gateway works on bytes, and so does this module: the
+path and the query of the request line, header values without decoding, the body unparsed. Path and query are decoded
+and encoded again. A client may therefore send `~` or `%7E`, but must have signed `~`.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class RawRequest:
     target: bytes
     """Path and query of the request line."""
     headers: tuple[tuple[bytes, bytes], ...]
-    """Names and values in the order and the case in which they were sent."""
+    """Names and values as they were sent, in the same order."""
     body: bytes
     too_large: bool = False
-    """The body was over the gateway's limit and has not been read."""
+    """The body exceeds the gateway's limit and was not read."""
 
     def header(self, name: str) -> str | None:
-        """Value of a header, several of that name joined by commas; None without it."""
+        """The value of a header; several values are joined by commas. None: no such header."""
         value = self._values(name)
         return None if value is None else value.decode("utf-8", "replace")
 
@@ -51,7 +51,7 @@ class RawRequest:
         return b",".join(values) if values else None
 
     def canonical(self, signed_headers: tuple[str, ...], plus: Plus = "literal") -> bytes:
-        """The canonical request over `signed_headers`, which are taken in the order given."""
+        """The canonical request, with `signed_headers` in the order given."""
         path, _, query = self.target.partition(b"?")
         uri = _encoded(unquote_to_bytes(path), safe="/")
         lines = [
@@ -66,10 +66,10 @@ class RawRequest:
         return b"\n".join(lines)
 
     def _payload_hash(self) -> bytes:
-        """Hash of the body; the header that replaces it counts for a body only, and must not tell another hash."""
-        true = hashlib.sha256(self.body).hexdigest().encode()
-        told = self._values(_CONTENT_HASH)
-        return UNSIGNED_PAYLOAD if self.body and told == UNSIGNED_PAYLOAD else true
+        """The hash of the body, or UNSIGNED-PAYLOAD if the header says so and there is a body."""
+        real = hashlib.sha256(self.body).hexdigest().encode()
+        sent = self._values(_CONTENT_HASH)
+        return UNSIGNED_PAYLOAD if self.body and sent == UNSIGNED_PAYLOAD else real
 
 
 def _encoded(value: bytes, safe: str = "") -> bytes:
@@ -88,28 +88,28 @@ def _canonical_query(query: bytes, plus: Plus) -> bytes:
 
 
 class SignatureProblem(ValueError):
-    """A signature that cannot be checked; the text says why."""
+    """A signature that cannot be checked; the text gives the reason."""
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What an Authorization header says."""
+    """The parts of an Authorization header, and X-Sdk-Date."""
 
     access_key: str
     signed_headers: tuple[str, ...]
     signature: str
     date: str
-    """X-Sdk-Date, as it was sent."""
+    """X-Sdk-Date as it was sent."""
 
     def signed_at(self) -> float:
-        """Seconds since the epoch. Raises: SignatureProblem."""
+        """The time of X-Sdk-Date in seconds since the epoch. Raises: SignatureProblem."""
         try:
             return datetime.strptime(self.date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
         except ValueError:
             raise SignatureProblem("x-sdk-date is not of the form YYYYMMDDTHHMMSSZ") from None
 
     def matches(self, canonical: bytes, secret: str) -> bool:
-        """Whether the signature is that of a canonical request under a secret key."""
+        """Whether this is the signature of a canonical request with a secret key."""
         digest = hashlib.sha256(canonical).hexdigest()
         signed = f"{ALGORITHM}\n{self.date}\n{digest}".encode()
         expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
@@ -117,7 +117,7 @@ class Signature:
 
 
 def signature_of(request: RawRequest) -> Signature:
-    """The signature that a request carries. Raises: SignatureProblem."""
+    """Read the signature of a request. Raises: SignatureProblem."""
     match = _AUTHORIZATION.fullmatch(request.header("Authorization") or "")
     if match is None:
         raise SignatureProblem("the authorization header is not of the form Access=, SignedHeaders=, Signature=")

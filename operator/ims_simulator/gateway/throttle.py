@@ -1,4 +1,4 @@
-"""The gateway's rate limit: calls of one user and kind in a sliding window."""
+"""The gateway's rate limit: counts the calls of each user and kind in a sliding window."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ims_simulator.state.cloud import Cloud
 
 
 class Throttle:
-    """Counts calls per user and kind in a sliding window ("API Gateway, Error Codes": 0308)."""
+    """Counts calls per user and kind. Source of the reply: "API Gateway, Error Codes", 0308."""
 
     def __init__(self) -> None:
         self._calls: dict[tuple[str, str], deque[float]] = {}
 
     def check(self, cloud: Cloud, user: str, kind: str, now: float) -> None:
-        """Count a call. Raises: GatewayError 429."""
+        """Count a call. Raises: GatewayError 429 for one too many."""
         knobs = cloud.knobs
         if not knobs.rate_limit or knobs.rate_kind not in ("all", kind):
             return

@@ -1,8 +1,8 @@
-"""Agencies: what one account lets another one do in its name.
+"""Agencies: through an agency, one account lets users of another account act in its name.
 
-Source: "OTC IAM API reference, Obtaining an Agency Token". Its table names the agency `agency_name`, its examples
-`xrole_name`: the knob `agency_key` says which is taken. Whoever asks needs the role Agent Operator. Which status tells
-of an unknown or a closed agency is documented nowhere.
+Source: "OTC IAM API reference, Obtaining an Agency Token". Its table calls the field with the agency's name
+`agency_name`, its examples `xrole_name`; the knob `agency_key` decides which one is accepted. The caller needs the role
+Agent Operator. The statuses for an unknown agency and for one that trusts another account are not documented.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ims_simulator.state.records import Holder
 
 
 class AssumeRole(BaseModel):
-    """The agency that is asked for."""
+    """The agency that a caller wants to assume."""
 
     domain_id: str | None = None
     domain_name: str | None = None

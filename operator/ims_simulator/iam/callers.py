@@ -1,8 +1,8 @@
-"""Who calls IAM: by a token of any scope, or by a signature."""
+"""The callers of IAM: they authenticate with a token of any scope, or with a signature."""
 
 from __future__ import annotations
 
-from ims_simulator.gateway.authentication import note, signed_by
+from ims_simulator.gateway.authentication import record_caller, signed_by
 from ims_simulator.gateway.context import Context
 from ims_simulator.gateway.principals import Principal, holder_of_token
 from ims_simulator.replies.errors import KeystoneError
@@ -16,7 +16,7 @@ def caller_of(context: Context) -> Principal:
     if signer is not None:
         return signer.principal
     token, principal = token_of(context, value)
-    note(context.call, principal, token.method)
+    record_caller(context.call, principal, token.method)
     return principal
 
 

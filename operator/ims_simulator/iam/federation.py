@@ -1,21 +1,20 @@
-"""Tokens for workloads that an identity provider vouches for, such as a Pod with a service account token.
+"""Tokens for workloads with an ID token of an OpenID Connect provider, such as a Pod's service account token.
 
 Source: "OTC IAM API reference, Obtaining a Token with an OpenID Connect ID Token" (X-Idp-Id, 201, X-Subject-Token; no
-scope, no project; IAM.0001, IAM.0004, IAM.0011). Its reply does not say why somebody is not believed; our log of calls
-does.
-Identity providers are set by `PUT /_simulator/identity_providers/{id}`: issuer, audience and public keys, as an
-administrator would give them to IAM. What IAM checks first is not documented; all must hold.
+scope, no project; IAM.0001, IAM.0004, IAM.0011). The reply does not say why an ID token is refused; the call log does.
+`PUT /_simulator/identity_providers/{id}` registers a provider with its issuer, audience and public keys, as an
+administrator would with IAM. The order of IAM's checks is not documented; here every one must pass.
 """
 
 from __future__ import annotations
 
 from pydantic import BaseModel, JsonValue
 
-from ims_simulator.gateway.authentication import note
+from ims_simulator.gateway.authentication import record_caller
 from ims_simulator.gateway.context import Context
 from ims_simulator.gateway.principals import principal_of
 from ims_simulator.iam.forms import Body, Scoped, parse_form
-from ims_simulator.iam.jwt import BadToken, verified_claims
+from ims_simulator.iam.jwt import InvalidToken, verified_claims
 from ims_simulator.iam.tokens import issue_token, scoped_project
 from ims_simulator.parsing import JsonObject
 from ims_simulator.replies.errors import IamError, KeystoneError, Reply
@@ -42,15 +41,15 @@ def create_token(context: Context) -> Reply:
     cloud, provider_id = context.cloud, context.headers.get("X-Idp-Id", "")
     provider = cloud.identity_providers.get(provider_id)
     if provider is None or not provider.enabled:
-        refusal = _refused(context, "there is no such identity provider, or it is not enabled")
+        refusal = _rejected(context, "the identity provider does not exist or is disabled")
         if cloud.knobs.unknown_provider_status == 404:
             raise IamError(404, "IAM.0004", f"Could not find identity_provider: {provider_id}.")
         raise refusal
     try:
         claims = verified_claims(auth.id_token.id, provider.jwks)
         subject = _subject(claims, provider, context.now)
-    except BadToken as problem:
-        raise _refused(context, str(problem)) from None
+    except InvalidToken as problem:
+        raise _rejected(context, str(problem)) from None
     domain = cloud.accounts.domain
     try:
         project = scoped_project(cloud, domain, auth.scope)
@@ -65,25 +64,25 @@ def create_token(context: Context) -> Reply:
     )
     principal = principal_of(cloud, holder)
     if principal is None:
-        raise _refused(context, "nobody is meant by it")
-    note(context.call, principal, "mapped")
+        raise _rejected(context, "no user belongs to the token")
+    record_caller(context.call, principal, "mapped")
     return issue_token(context, holder, principal, project)
 
 
 def _subject(claims: JsonObject, provider: IdentityProvider, now: float) -> str:
-    """The subject of claims that a provider vouches for. Raises: BadToken."""
+    """The subject of the claims, if a provider accepts them. Raises: InvalidToken."""
     if claims.get("iss") != provider.issuer:
-        raise BadToken(f"its issuer is {claims.get('iss')}, not {provider.issuer}")
+        raise InvalidToken(f"the token's issuer is {claims.get('iss')}, not {provider.issuer}")
     audience = claims.get("aud")
     if provider.audience not in (audience if isinstance(audience, list) else [audience]):
-        raise BadToken(f"it is for {audience}, not for {provider.audience}")
+        raise InvalidToken(f"the token's audience is {audience}, not {provider.audience}")
     if _number(claims.get("exp"), 0) + SKEW_SECONDS <= now:
-        raise BadToken("it has expired")
+        raise InvalidToken("the token has expired")
     if _number(claims.get("nbf"), now) - SKEW_SECONDS > now:
-        raise BadToken("it is not good yet")
+        raise InvalidToken("the token is not valid yet")
     subject = str(claims.get("sub") or "")
     if not subject or (provider.subjects and subject not in provider.subjects):
-        raise BadToken(f"its subject {subject} is mapped to no group")
+        raise InvalidToken(f"the token's subject {subject!r} is not mapped to a group")
     return subject
 
 
@@ -91,6 +90,6 @@ def _number(value: JsonValue, default: float) -> float:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else default
 
 
-def _refused(context: Context, reason: str) -> IamError:
+def _rejected(context: Context, reason: str) -> IamError:
     context.call.reason = reason
     return IamError(401, "IAM.0001", "The request you have made requires authentication.")

@@ -1,4 +1,4 @@
-"""Bodies of IAM calls."""
+"""The request bodies of IAM calls."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ Auth = TypeVar("Auth", bound=BaseModel)
 
 
 class Named(BaseModel):
-    """A project or a domain, by id or by name; the id counts where both are given."""
+    """A project or a domain, given by id or by name. If both are given, the id counts."""
 
     id: str | None = None
     name: str | None = None
 
 
 class Scope(BaseModel):
-    """What a token is to be good for; the project wins where both are given."""
+    """The scope of a token: a project or a domain. If both are given, the project counts."""
 
     project: Named | None = None
     domain: Named | None = None
 
 
 class Scoped(BaseModel):
-    """The part that every `auth` object has."""
+    """Base of the `auth` objects: each may have a scope."""
 
     scope: Scope | None = None
 
 
 class Body(BaseModel, Generic[Auth]):
-    """The body of every call that gets a token or a key."""
+    """The body of a call that asks for a token or a key."""
 
     auth: Auth
 
 
 def unsupported(methods: list[str]) -> KeystoneError:
-    """The refusal of authentication methods that a call does not take."""
+    """The refusal of authentication methods that a call does not support."""
     return KeystoneError(400, f"The authentication methods {methods} are not supported.")
 
 
 def parse_form(raw: bytes, form: type[Form]) -> Form:
-    """A body as its form. Raises: KeystoneError 400."""
+    """Read a body. Raises: KeystoneError 400."""
     try:
         return form.model_validate(parse_json(raw))
     except ValidationError as error:

@@ -1,7 +1,7 @@
 """JSON Web Tokens signed with RS256 (RFC 7519, RFC 7518 section 3.3), checked against a JSON Web Key Set.
 
-That is what a Kubernetes API server signs service account tokens with. Verifying takes one exponentiation and no
-library, which the simulator's image would not have.
+A Kubernetes API server signs its service account tokens in this way. The check is one modular exponentiation, so it
+needs no library, and the container image has none for it.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ _SHA256_PREFIX = bytes.fromhex("3031300d060960864801650304020105000420")
 """DER of the DigestInfo of a SHA-256 hash (RFC 8017, section 9.2)."""
 
 
-class BadToken(ValueError):
-    """A token that proves nothing; the text says why."""
+class InvalidToken(ValueError):
+    """A token that is not accepted; the text gives the reason."""
 
 
 def verified_claims(token: str, jwks: JsonObject) -> JsonObject:
-    """The claims of a token that a key of the set has signed. Times are not looked at. Raises: BadToken."""
+    """The claims of a token that is signed by a key of the set. Times are not checked. Raises: InvalidToken."""
     parts = token.split(".")
     if len(parts) != 3:
-        raise BadToken("it is no JSON Web Token")
+        raise InvalidToken("not a JSON Web Token")
     header, claims = _object(parts[0]), _object(parts[1])
     if header.get("alg") != "RS256":
-        raise BadToken(f"its algorithm is {header.get('alg')}, and only RS256 is known here")
+        raise InvalidToken(f"the token's algorithm is {header.get('alg')}; only RS256 is supported")
     signature = int.from_bytes(_decoded(parts[2]), "big")
     digest = hashlib.sha256(f"{parts[0]}.{parts[1]}".encode()).digest()
     if not any(_signed_by(key, signature, digest) for key in _candidates(jwks, header.get("kid"))):
-        raise BadToken("no key of the identity provider has signed it")
+        raise InvalidToken("the token is not signed by a key of the identity provider")
     return claims
 
 
@@ -59,9 +59,9 @@ def _object(part: str) -> JsonObject:
     try:
         value = parse_json(_decoded(part))
     except ValueError as error:
-        raise BadToken("it is no JSON Web Token") from error
+        raise InvalidToken("not a JSON Web Token") from error
     if not isinstance(value, dict):
-        raise BadToken("it is no JSON Web Token")
+        raise InvalidToken("not a JSON Web Token")
     return value
 
 
@@ -69,4 +69,4 @@ def _decoded(part: str) -> bytes:
     try:
         return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BadToken("it is no JSON Web Token") from error
+        raise InvalidToken("not a JSON Web Token") from error

@@ -1,8 +1,9 @@
-"""Temporary access keys: for a token, or for an agency.
+"""Temporary access keys, issued for a token or for an agency.
 
 Sources: "OTC IAM API reference, Obtaining a Temporary AK/SK" and "... Through an Agency": 201, lifetime from 900
-seconds (the default) to 24 hours. Who asks is known by a token, or by a signature as the official SDK sends it; a token
-in the header goes before one in the body. With a scope, an agency's keys are good in that project alone.
+seconds (the default) to 24 hours. The caller authenticates with a token, or with a signature as the official SDK does.
+A token in the header takes precedence over one in the body. Keys of an agency are valid only in the project of their
+scope, if they have one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field, JsonValue
 
 from ims_simulator.clock.timestamps import iso_micros
-from ims_simulator.gateway.authentication import note
+from ims_simulator.gateway.authentication import record_caller
 from ims_simulator.gateway.context import Context
 from ims_simulator.gateway.principals import principal_of
 from ims_simulator.iam.agencies import AssumeRole, assume_agency
@@ -57,19 +58,19 @@ def create_temporary_key(context: Context) -> Reply:
         agency = assume_agency(context, identity.assume_role)
         project = scoped_project(context.cloud, agency.domain, auth.scope)
         holder = agency.holder(project)
-        return Reply(201, {"credential": credential(context, holder, identity.assume_role.duration_seconds)})
+        return Reply(201, {"credential": issue_credential(context, holder, identity.assume_role.duration_seconds)})
     if identity.methods == ["token"]:
         form = identity.token or _TokenForm()
         token, principal = token_of(context, context.headers.get("X-Auth-Token") or form.id or "")
-        note(context.call, principal, token.method)
+        record_caller(context.call, principal, token.method)
         holder = Holder.model_validate({**token.model_dump(include=set(Holder.model_fields)), "project_id": None})
-        return Reply(201, {"credential": credential(context, holder, form.duration_seconds)})
+        return Reply(201, {"credential": issue_credential(context, holder, form.duration_seconds)})
     raise unsupported(identity.methods)
 
 
-def credential(context: Context, holder: Holder, seconds: float) -> JsonObject:
-    """Make a temporary key for somebody; what the reply tells of it."""
-    key = new_key(context, holder, seconds)
+def issue_credential(context: Context, holder: Holder, seconds: float) -> JsonObject:
+    """Issue a temporary key; returns it as IAM and the metadata service show it."""
+    key = _issue_key(context, holder, seconds)
     return {
         "access": key.id,
         "secret": key.secret,
@@ -78,9 +79,9 @@ def credential(context: Context, holder: Holder, seconds: float) -> JsonObject:
     }
 
 
-def credentials_of_pod(context: Context, holder: Holder, seconds: float) -> dict[str, JsonValue]:
-    """As `credential`, in the words of Pod Identity."""
-    key = new_key(context, holder, seconds)
+def issue_pod_credentials(context: Context, holder: Holder, seconds: float) -> dict[str, JsonValue]:
+    """Issue a temporary key; returns it as Pod Identity shows it."""
+    key = _issue_key(context, holder, seconds)
     return {
         "accessKeyId": key.id,
         "secretAccessKey": key.secret,
@@ -89,11 +90,10 @@ def credentials_of_pod(context: Context, holder: Holder, seconds: float) -> dict
     }
 
 
-def new_key(context: Context, holder: Holder, seconds: float) -> TemporaryKey:
-    """Make and keep a temporary key; the knob `temporary_key_seconds` overrules its lifetime."""
+def _issue_key(context: Context, holder: Holder, seconds: float) -> TemporaryKey:
     cloud = context.cloud
     if principal_of(cloud, holder) is None:
-        raise RuntimeError("a key for nobody")
+        raise RuntimeError(f"no principal for {holder}")
     key = TemporaryKey(
         id="HST" + context.new_text("access key", 40).replace("-", "").replace("_", "").upper()[:17],
         secret=context.new_text("secret key", 40),

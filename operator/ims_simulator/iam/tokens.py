@@ -1,8 +1,8 @@
-"""IAM: tokens for a user name and a password or for an agency, and the list of projects.
+"""IAM's tokens, for a user name with a password or for an agency, and its list of projects.
 
 Sources: "OTC IAM API reference, Obtaining a User Token", "... Through Password Authentication", "Obtaining an Agency
-Token" and "Querying Project Information": 201, the token in X-Subject-Token, times with microseconds, the catalogue
-left out with ?nocatalog, errors with an integer code. The project wins when the scope names a project and a domain.
+Token" and "Querying Project Information": 201, the token in X-Subject-Token, times with microseconds, no catalogue with
+?nocatalog, errors with an integer code. If the scope names a project and a domain, the project counts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import secrets
 from pydantic import BaseModel, JsonValue
 
 from ims_simulator.clock.timestamps import iso_micros
-from ims_simulator.gateway.authentication import note
+from ims_simulator.gateway.authentication import record_caller
 from ims_simulator.gateway.context import Context
 from ims_simulator.gateway.principals import (
     Principal,
@@ -73,14 +73,14 @@ def create_token(context: Context) -> Reply:
     project = scoped_project(cloud, domain, auth.scope)
     principal = principal_of(cloud, holder)
     if principal is None:
-        raise RuntimeError("a token for nobody")
+        raise RuntimeError(f"no principal for {holder}")
     if holder.method == "password":
-        note(context.call, principal, "password")
+        record_caller(context.call, principal, "password")
     return issue_token(context, holder, principal, project)
 
 
 def issue_token(context: Context, holder: Holder, principal: Principal, project: Project | None) -> Reply:
-    """Give out a token for a project, or for none."""
+    """Issue a token that is scoped to a project, or to none."""
     cloud, now = context.cloud, context.now
     token = Token.model_validate(
         {
@@ -99,9 +99,9 @@ def issue_token(context: Context, holder: Holder, principal: Principal, project:
         "user": principal.described(),
         "roles": [{"id": "0", "name": "ims_adm" if principal.can_change else "readonly"}],
     }
-    taker = login_of(cloud, holder.user) if holder.agency is not None else None
-    if taker is not None:
-        body["assumed_by"] = {"user": principal_of_login(cloud, taker).described()}
+    assumed_by = login_of(cloud, holder.user) if holder.agency is not None else None
+    if assumed_by is not None:
+        body["assumed_by"] = {"user": principal_of_login(cloud, assumed_by).described()}
     domain: JsonObject = {"id": principal.domain.id, "name": principal.domain.name}
     if project is not None:
         body["project"] = {"id": project.id, "name": project.name, "domain": domain}
@@ -113,7 +113,10 @@ def issue_token(context: Context, holder: Holder, principal: Principal, project:
 
 
 def list_projects(context: Context) -> Reply:
-    """GET /v3/projects: those of the caller's account; ?name= and ?domain_id=. Raises: KeystoneError, GatewayError."""
+    """GET /v3/projects: the projects of the caller's account, filtered by ?name= and ?domain_id=.
+
+    Raises: KeystoneError, GatewayError.
+    """
     domain, query = caller_of(context).domain, context.query
     projects: list[JsonValue] = [
         {
@@ -134,7 +137,7 @@ def list_projects(context: Context) -> Reply:
 
 
 def scoped_project(cloud: Cloud, domain: Domain, scope: Scope | None) -> Project | None:
-    """The project of a scope; None for a domain's scope or none at all. Raises: KeystoneError."""
+    """The project of a scope; None for the scope of a domain, or without a scope. Raises: KeystoneError."""
     if scope is None:
         return None
     wanted = scope.project

@@ -1,8 +1,8 @@
-"""What a copy must satisfy, and the codes of what does not.
+"""The checks of a copy request, and the code of each refusal.
 
-Sources: "OTC IMS API reference, Replicating an Image Within a Region", "Image Attributes" and "Error Codes"; the
-limits of "OTC IMS user guide, Constraints". The order of the checks is not documented: body, then fields, then
-source, then keys, then limits.
+Sources: "OTC IMS API reference, Replicating an Image Within a Region", "Image Attributes" and "Error Codes"; for the
+limits "OTC IMS user guide, Constraints". The order of the checks is not documented. Here it is: body, fields, source,
+keys, limits.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _SOURCE_KEY: dict[KeyState, str] = {
 
 @dataclass(frozen=True)
 class CopyRequest:
-    """The fields of a copy, checked one by one."""
+    """The fields of a copy request, after their checks."""
 
     name: str
     description: str
@@ -53,7 +53,7 @@ class CopyRequest:
 
 
 def copy_request(cloud: Cloud, body: JsonObject) -> CopyRequest:
-    """The fields of a copy body. Raises: ImsError."""
+    """Read and check the body of a copy request. Raises: ImsError."""
     knobs = cloud.knobs
     known = FIELDS - ({"cmk_id"} if not knobs.cmk_id_field else set())
     known -= {"enterprise_project_id"} if not knobs.enterprise_project_field else set()
@@ -73,7 +73,7 @@ def copy_request(cloud: Cloud, body: JsonObject) -> CopyRequest:
 
 
 def check_name(name: object, knobs: Knobs) -> str:
-    """An image name. Raises: ImsError IMG.0013, 0062, 0002, 0003."""
+    """Check an image name. Raises: ImsError IMG.0013, 0062, 0002, 0003."""
     if name is None or name == "":
         raise ImsError("IMG.0013")
     if not isinstance(name, str):
@@ -87,7 +87,7 @@ def check_name(name: object, knobs: Knobs) -> str:
 
 
 def check_description(description: object, knobs: Knobs) -> str:
-    """An image description. Raises: ImsError IMG.0054, 0004."""
+    """Check an image description. Raises: ImsError IMG.0054, 0004."""
     if description is None:
         return ""
     if not isinstance(description, str):
@@ -108,7 +108,7 @@ def _length(text: str, knobs: Knobs) -> int:
 
 
 def check_enterprise_project(cloud: Cloud, value: object) -> str:
-    """An enterprise project: "0", or one that exists. Raises: ImsError IMG.0155."""
+    """Check an enterprise project: "0", or one that exists. Raises: ImsError IMG.0155."""
     if value is None or value == "0":
         return "0"
     if value == cloud.accounts.enterprise_project_id:
@@ -117,7 +117,7 @@ def check_enterprise_project(cloud: Cloud, value: object) -> str:
 
 
 def check_source(cloud: Cloud, image: Image, request: CopyRequest, caller: Caller, now: float) -> None:
-    """Whether an image may be copied. Raises: ImsError."""
+    """Check that an image may be copied. Raises: ImsError."""
     knobs = cloud.knobs
     shared = image.owner != caller.project_id and image.text("visibility") != "public"
     if image.text("visibility") == "public" and knobs.public_images == "refuse":
@@ -146,14 +146,14 @@ def is_iso(image: Image) -> bool:
 
 
 def too_big(image: Image, knobs: Knobs) -> bool:
-    """Whether a source exceeds 128 GiB."""
+    """Whether an image exceeds 128 GiB."""
     size = image.text(knobs.size_attribute)
     unit = 1 if knobs.size_attribute == "__image_size" else 1024**3
     return size.isdecimal() and int(size) * unit > MAX_SOURCE_BYTES
 
 
 def check_keys(cloud: Cloud, image: Image, cmk_id: str | None) -> None:
-    """Keys of the copy and of its source. Raises: ImsError."""
+    """Check the KMS keys of the copy and of its source. Raises: ImsError."""
     source_key = image.text("__system__cmkid")
     if cmk_id is not None:
         if image.text("virtual_env_type") == "Ironic":
@@ -170,6 +170,6 @@ def check_keys(cloud: Cloud, image: Image, cmk_id: str | None) -> None:
 
 
 def key_state(cloud: Cloud, key_id: str) -> KeyState:
-    """State of a KMS key; `missing` for one that was never there."""
+    """State of a KMS key; `missing` if there is no such key."""
     key = cloud.keys.get(key_id)
     return "missing" if key is None else key.state

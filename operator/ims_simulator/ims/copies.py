@@ -1,4 +1,4 @@
-"""POST /v1/cloudimages/{image_id}/copy and its sibling /v2.1: a job and a new image.
+"""POST /v1/cloudimages/{image_id}/copy and its sibling /v2.1: each call starts a job that makes a new image.
 
 Sources: "OTC IMS API reference, Replicating an Image Within a Region"; "Huawei Cloud IMS API reference, Replicating
 an Image Within a Region (New)". There is no idempotency key: the same call twice makes two copies. What a copy
@@ -19,7 +19,7 @@ from ims_simulator.state.faults import JobFault
 from ims_simulator.state.records import Image, Job
 from ims_simulator.state.seed import base_props
 
-OWN = frozenset(
+NOT_INHERITED = frozenset(
     {
         "id",
         "name",
@@ -38,20 +38,20 @@ OWN = frozenset(
         "__system__cmkid",
     }
 )
-"""Attributes that a copy does not take from its source."""
+"""Attributes that a copy does not inherit from its source."""
 
 
 def copy_image(context: Context) -> Reply:
-    """Accept a copy: 200 and nothing but the job id. Raises: ImsError, KeystoneError."""
+    """Start a copy. The reply is 200 with the job id and nothing else. Raises: ImsError, KeystoneError."""
     cloud = context.cloud
     require_change(cloud, context.caller)
     request = copy_request(cloud, context.json_object())
     source = find_image(context)
     late = _late_refusal(context, request, source)
-    struck = cloud.faults.of_job(context.path, context.raw)
+    fault_of_job = cloud.faults.for_copy(context.path, context.raw)
     fault = JobFault()
-    if struck is not None:
-        context.call.fault, fault = struck[0].id, struck[1]
+    if fault_of_job is not None:
+        context.call.fault, fault = fault_of_job[0].id, fault_of_job[1]
     elif late is not None:
         fault = JobFault(fail=True, error_code=late.code, fail_reason=late.message)
     job = _new_job(context, request, source, fault)
@@ -62,21 +62,21 @@ def copy_image(context: Context) -> Reply:
 
 
 def _late_refusal(context: Context, request: CopyRequest, source: Image) -> ImsError | None:
-    """Why the job of this copy is to fail, where the knobs say that it is not refused at once. Raises: ImsError."""
+    """The refusal that the job reports later, if the knobs say so. Raises: ImsError for a refusal at once."""
     cloud, knobs = context.cloud, context.cloud.knobs
     try:
         check_source(cloud, source, request, context.caller, context.now)
         check_keys(cloud, source, request.cmk_id)
         _check_limits(context, request)
     except ImsError as error:
-        if knobs.late(error.code) or (error.code == knobs.size_limit_code and knobs.size_limit == "job"):
+        if knobs.refuses_late(error.code) or (error.code == knobs.size_limit_code and knobs.size_limit == "job"):
             return error
         raise
     return None
 
 
 def copy_image_safe_mode(context: Context) -> Reply:
-    """The v2.1 call: the same where it exists. Raises: GatewayError, ImsError."""
+    """The v2.1 call, which does the same as v1 in clouds that have it. Raises: GatewayError, ImsError."""
     if not context.cloud.knobs.copy_v21:
         raise GatewayError(404, "0101")
     return copy_image(context)
@@ -127,9 +127,9 @@ def _new_job(context: Context, request: CopyRequest, source: Image, fault: JobFa
 def _new_image(context: Context, request: CopyRequest, source: Image, job: Job, fault: JobFault) -> Image:
     cloud, now = context.cloud, context.now
     base = base_props(job.image_id, request.name, context.caller.project_id)
-    inherited = {key: value for key, value in source.props.items() if key not in OWN}
+    inherited = {key: value for key, value in source.props.items() if key not in NOT_INHERITED}
     merged: JsonObject = {
-        **{key: value for key, value in base.items() if key in OWN},
+        **{key: value for key, value in base.items() if key in NOT_INHERITED},
         **inherited,
         "created_at": iso_seconds(now),
         "updated_at": iso_seconds(now),
@@ -156,8 +156,8 @@ def _new_image(context: Context, request: CopyRequest, source: Image, job: Job, 
     )
 
 
-def source_was_deleted(context: Context, source_id: str) -> None:
-    """End the copies of an image that has just been deleted, where the knob source_deleted says so."""
+def fail_copies_of(context: Context, source_id: str) -> None:
+    """Let the running copies of a deleted image fail, if the knob source_deleted says so."""
     cloud, now = context.cloud, context.now
     if cloud.knobs.source_deleted != "fail":
         return

@@ -1,6 +1,6 @@
-"""Changes of an image's attributes: both PATCH calls.
+"""Both PATCH calls: they change the attributes of an image.
 
-Sources: "OTC IMS API reference, Updating an Image" (`replace` needs an attribute that is there, else IMG.0035; only
+Sources: "OTC IMS API reference, Updating an Image" (`replace` needs an existing attribute, else IMG.0035; only
 active images) and "Modifying an Image (Native OpenStack API)" (content type; `add` overwrites).
 """
 
@@ -55,7 +55,7 @@ _ATTRIBUTE = re.compile(r"[a-z0-9_][a-z0-9_.\-]*")
 
 
 def patch_cloud_image(context: Context) -> Reply:
-    """PATCH /v2/cloudimages/{image_id}: 200 and the image. Raises: ImsError."""
+    """PATCH /v2/cloudimages/{image_id}; the reply is 200 and the image. Raises: ImsError."""
     require_change(context.cloud, context.caller)
     operations = context.json(*PATCH_TYPES)
     image = own_image(context)

@@ -1,7 +1,7 @@
-"""Filters of image lists: which there are, which values they take, and what matches.
+"""The filters of image lists: which filters there are, which values they take, and what they match.
 
 Sources: "OTC IMS API reference, Querying Images" and "Querying Images (Native OpenStack API)". Names match exactly.
-`__originalimagename` and `__data_origin` are attributes but not filters; what a filter that is not documented does
+`__originalimagename` and `__data_origin` are attributes but not filters. The effect of a filter that is not documented
 is unknown, hence the knob unknown_filter.
 """
 
@@ -57,7 +57,7 @@ _COMPARE: dict[str, Callable[[str, str], bool]] = {
 
 
 def check_query(context: Context) -> None:
-    """Refuse filters that make no sense. Raises: ImsError."""
+    """Check the filters of a request. Raises: ImsError."""
     knobs = context.cloud.knobs
     if knobs.eps_required and "enterprise_project_id" not in context.query:
         raise ImsError("IMG.0026", status=knobs.permission_status)
@@ -74,7 +74,7 @@ def check_query(context: Context) -> None:
 
 
 def matches(context: Context, image: Image, computed: JsonObject) -> bool:
-    """Whether an image with these computed attributes is in the list that is asked for.
+    """Whether an image with these computed attributes belongs to the requested list.
 
     Rows with `__isregistered` other than true are hidden from ordinary users.
     """

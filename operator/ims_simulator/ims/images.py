@@ -1,4 +1,4 @@
-"""Single images: read, delete, quota.
+"""Single images: reading and deleting one, and the quota.
 
 Sources: "OTC IMS API reference, Querying Image Details (Native OpenStack API)", "Deleting an Image", "Querying the
 Image Quota" and "Error Codes".
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ims_simulator.gateway.authentication import require_change
 from ims_simulator.gateway.context import Context
-from ims_simulator.ims.copies import source_was_deleted
+from ims_simulator.ims.copies import fail_copies_of
 from ims_simulator.ims.lookup import native_image
 from ims_simulator.ims.rows import row_of, status_of
 from ims_simulator.replies.errors import GlanceError, ImsError, Reply
@@ -21,7 +21,7 @@ def show_image(context: Context) -> Reply:
 
 
 def delete_image(context: Context) -> Reply:
-    """DELETE /v2/images/{image_id}: 204; the row can still be read for a while. Raises: ImsError, GlanceError."""
+    """DELETE /v2/images/{image_id}; 204, and the image can be read for a while yet. Raises: ImsError, GlanceError."""
     cloud, now = context.cloud, context.now
     require_change(cloud, context.caller)
     if context.raw.strip():
@@ -43,7 +43,7 @@ def delete_image(context: Context) -> Reply:
     if not cloud.knobs.delete_fails and image.deleted_at is None:
         image.deleted_at = now + cloud.knobs.delete_delay_seconds
         cloud.images.put(image)
-        source_was_deleted(context, image.id)
+        fail_copies_of(context, image.id)
     return Reply(204)
 
 

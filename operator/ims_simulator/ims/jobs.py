@@ -1,8 +1,8 @@
-"""The two job queries.
+"""The two queries for a job.
 
 Sources: "OTC API reference, Querying an Asynchronous Job" (ShowJob) and "Querying the Progress of an Asynchronous
-Job" (ShowJobProgress); "Huawei Cloud IMS API reference" for a running copy, which names its image already. Neither
-page lists 404, and neither shows a failed job.
+Job" (ShowJobProgress); "Huawei Cloud IMS API reference" for a running copy, which shows the id of its image already.
+Neither page lists 404, and neither shows a failed job.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ def _forgotten(job: Job, knobs: Knobs, now: float) -> bool:
 
 
 def job_body(job: Job, knobs: Knobs, now: float, *, progress_call: bool) -> JsonObject:
-    """A job as a query answers it."""
+    """A job as a query shows it; `progress_call` selects ShowJobProgress."""
     phase, time = job.phase(now), legacy_time if knobs.job_times == "legacy" else iso_millis
     failed = phase == "FAIL"
     at_top = failed and knobs.failure_told != "entities"
     body: JsonObject = {
-        "status": knobs.word(phase),
+        "status": knobs.status_word(phase),
         "job_id": job.id,
         "job_type": JOB_TYPE,
         "begin_time": time(job.accepted_at),
@@ -73,8 +73,8 @@ def job_body(job: Job, knobs: Knobs, now: float, *, progress_call: bool) -> Json
             body["entities"] = {} if knobs.init_entities == "empty" else None
         return body
     entities: JsonObject = {"image_name": job.image_name}
-    told = knobs.failed_job_image_id if failed else knobs.image_id_while_running or phase == "SUCCESS"
-    if told and not job.without_image_id:
+    shows_image = knobs.failed_job_image_id if failed else knobs.image_id_while_running or phase == "SUCCESS"
+    if shows_image and not job.without_image_id:
         entities["image_id"] = job.image_id
     if progress_call or knobs.show_job_percent:
         entities["process_percent"] = job.percent(now)

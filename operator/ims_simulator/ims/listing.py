@@ -1,8 +1,8 @@
-"""GET /v2/cloudimages and GET /v2/images: order and pages; `filters` has the filters.
+"""GET /v2/cloudimages and GET /v2/images: the order and the pages of lists. `filters` has the filters.
 
-Sources: "OTC IMS API reference, Querying Images" and "Querying Images (Native OpenStack API)". Shared images that are
-not accepted are hidden from lists that do not ask for them with member_status. A page in the usual order, newest
-first, is read off the index from its marker on and costs no more in a full cloud than in an empty one.
+Sources: "OTC IMS API reference, Querying Images" and "Querying Images (Native OpenStack API)". A list shows shared
+images that are not accepted only if the request has the filter member_status. A page in the default order, newest
+first, is read from an index, so its cost does not grow with the number of images.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def list_cloud_images(context: Context) -> Reply:
 
 
 def list_native_images(context: Context) -> Reply:
-    """GET /v2/images, with the links `first` and, but for the last page, `next`. Raises: ImsError."""
+    """GET /v2/images, with the links `first` and, on all pages except the last, `next`. Raises: ImsError."""
     page, more = _page(context, NATIVE_LIMIT)
     query = [(key, value) for key, value in context.query.items() if key != "marker"]
     body: JsonObject = {
@@ -58,27 +58,27 @@ def _link(query: list[tuple[str, str]]) -> str:
 
 
 def _page(context: Context, default_limit: int) -> tuple[list[JsonObject], bool]:
-    """One page of rows, and whether there are more."""
+    """One page of images, and whether more follow."""
     query = context.query
     check_query(context)
     limit = _limit(query.get("limit"), default_limit)
     marker = _marker(context)
     key, newest_first = query.get("sort_key", "created_at"), query.get("sort_dir", "desc") == "desc"
-    few, gone = _few(context), list[Image]()
-    if few is None and key == "created_at":
+    named, deleted = _by_id_or_name(context), list[Image]()
+    if named is None and key == "created_at":
         after = None if marker is None else age_of(marker)
-        found = _matching(context, context.cloud.images.by_age(newest_first=newest_first, after=after), gone)
+        found = _matching(context, context.cloud.images.by_age(newest_first=newest_first, after=after), deleted)
     else:
-        candidates = context.cloud.images.values() if few is None else few
-        found = _sorted(context, _matching(context, candidates, gone), key, newest_first, marker)
+        candidates = context.cloud.images.values() if named is None else named
+        found = _sorted(context, _matching(context, candidates, deleted), key, newest_first, marker)
     page = list(islice(found, limit + 1))
-    for image in gone:
-        context.cloud.images.unlist(image.id)
+    for image in deleted:
+        context.cloud.images.remove_from_indexes(image.id)
     return [{**image.props, **more} for image, more in page[:limit]], len(page) > limit
 
 
-def _few(context: Context) -> list[Image] | None:
-    """The candidates where the query names an id or a name; None where it may be any image."""
+def _by_id_or_name(context: Context) -> list[Image] | None:
+    """The candidates, if the query names an id or a name; None otherwise."""
     images = context.cloud.images
     if (image_id := context.query.get("id")) is not None:
         image = images.get(image_id)
@@ -87,11 +87,11 @@ def _few(context: Context) -> list[Image] | None:
     return None if name is None else images.named(name)
 
 
-def _matching(context: Context, candidates: Iterable[Image], gone: list[Image]) -> Iterator[Found]:
-    """The candidates that match; those deleted for good go into `gone`, for the index to forget."""
+def _matching(context: Context, candidates: Iterable[Image], deleted: list[Image]) -> Iterator[Found]:
+    """The candidates that match. Deleted ones are appended to `deleted`, to be removed from the indexes."""
     for image in candidates:
         if image.deleted_at is not None and context.now >= image.deleted_at:
-            gone.append(image)
+            deleted.append(image)
         elif _listed(context, image):
             more = computed(context.cloud, image, context.caller.project_id, context.now)
             if matches(context, image, more):
@@ -112,7 +112,7 @@ def _sorted(
 
 
 def _marker(context: Context) -> Image | None:
-    """The image that the page begins after. Raises: ImsError IMG.0027."""
+    """The image after which the page begins. Raises: ImsError IMG.0027."""
     wanted = context.query.get("marker")
     if wanted is None:
         return None
@@ -141,7 +141,7 @@ def _limit(text: str | None, default: int) -> int:
 
 
 def _sortable(value: JsonValue) -> tuple[int, float, str]:
-    """Numbers among themselves by size, everything else by its text."""
+    """A sort key: numbers first, by value, then everything else, by its text."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return (0, float(value), "")
     return (1, 0.0, as_text(value))

@@ -1,6 +1,6 @@
-"""Finds the image that a call names in its path, and checks that the caller may change it.
+"""Finds the image that a request names in its path, and checks its owner.
 
-Both APIs do this, each with its own errors: IMG codes for /v2/cloudimages, HTTP statuses for /v2/images.
+The two APIs answer with different errors: IMG codes from /v2/cloudimages, plain HTTP statuses from /v2/images.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def find_image(context: Context) -> Image:
 
 
 def own_image(context: Context) -> Image:
-    """The image of the path, which belongs to the caller's project. Raises: ImsError, IMG.0047 for another owner's."""
+    """The image of the path, if the caller's project owns it. Raises: ImsError."""
     image = find_image(context)
     if image.owner != context.caller.project_id:
         raise ImsError("IMG.0047")
@@ -36,7 +36,7 @@ def native_image(context: Context) -> Image:
 
 
 def own_native_image(context: Context) -> Image:
-    """The image of the path, which belongs to the caller's project. Raises: GlanceError 404, 403."""
+    """The image of the path for the native API, if the caller's project owns it. Raises: GlanceError 404 or 403."""
     image = native_image(context)
     if image.owner != context.caller.project_id:
         raise GlanceError(403, "Only the owner may change the image.")

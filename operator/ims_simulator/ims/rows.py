@@ -1,7 +1,7 @@
-"""An image at a moment: whether it is there, for whom, and what its row says.
+"""What a project sees of an image at a given time: whether it is visible, its status, and its row.
 
-Sources: "OTC IMS API reference, Querying Images" and "Image Attributes" (flat keys, times, lineage). Which status a
-copy has while its job runs is not documented, hence the knobs.
+Sources: "OTC IMS API reference, Querying Images" and "Image Attributes" (flat keys, times, lineage). The status of a
+copy while its job runs is not documented, hence the knobs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def visible_to(cloud: Cloud, image: Image, project_id: str, now: float) -> bool:
 
 
 def status_of(cloud: Cloud, image: Image, now: float) -> str:
-    """Status of an image; for a copy it follows from its job."""
+    """Status of an image; that of a copy depends on its job."""
     job = cloud.job_of(image)
     if job is not None and job.phase(now) != "SUCCESS":
         if job.phase(now) == "FAIL":
@@ -33,7 +33,7 @@ def status_of(cloud: Cloud, image: Image, now: float) -> str:
 
 
 def computed(cloud: Cloud, image: Image, project_id: str, now: float) -> JsonObject:
-    """The attributes of an image that follow from the moment and from who asks."""
+    """The attributes of an image that depend on the time and on the project that reads it."""
     row: JsonObject = {"status": status_of(cloud, image, now)}
     if image.owner != project_id and project_id in image.members:
         row["__imagetype"] = "shared"
@@ -51,5 +51,5 @@ def computed(cloud: Cloud, image: Image, project_id: str, now: float) -> JsonObj
 
 
 def row_of(cloud: Cloud, image: Image, project_id: str, now: float) -> JsonObject:
-    """The document that reads answer to a project."""
+    """The row of an image, as replies to a project show it."""
     return {**image.props, **computed(cloud, image, project_id, now)}

@@ -1,8 +1,8 @@
-"""POST /v2/{project_id}/images/resource_instances/action: images by their tags, listed or counted.
+"""POST /v2/{project_id}/images/resource_instances/action: lists or counts images by their tags.
 
-Source: "OTC IMS API reference, Querying Images by Tag": a key without values stands for any value; names match when
-they contain what is looked for, ids exactly; limit (10) and offset (0) are texts; without_any_tag makes the tags in the
-request ignored. Its code for a request that makes no sense is not documented.
+Source: "OTC IMS API reference, Querying Images by Tag". A key without values matches any value. A name matches if it
+contains the given text, an id only exactly. limit (10) and offset (0) are strings. With without_any_tag, the tags of
+the request are ignored. The code for an invalid request is not documented.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class _Tag(BaseModel):
     key: str = Field(min_length=1)
     values: list[str]
 
-    def on(self, tags: dict[str, str]) -> bool:
+    def is_on(self, tags: dict[str, str]) -> bool:
         return self.key in tags and (not self.values or tags[self.key] in self.values)
 
 
@@ -33,7 +33,7 @@ class _Match(BaseModel):
     key: Literal["resource_name", "resource_id"]
     value: str
 
-    def on(self, image: Image) -> bool:
+    def fits(self, image: Image) -> bool:
         if self.key == "resource_id" or not self.value:
             return self.value == (image.id if self.key == "resource_id" else image.name)
         return self.value in image.name
@@ -50,14 +50,14 @@ class _Search(BaseModel):
     limit: int = Field(10, ge=1, le=1000)
     offset: int = Field(0, ge=0)
 
-    def finds(self, image: Image) -> bool:
-        """Whether an image is looked for."""
+    def selects(self, image: Image) -> bool:
+        """Whether an image is one that the search asks for."""
         tags = tags_of(image)
 
         def have(quantifier: Callable[[list[bool]], bool], wanted: list[_Tag]) -> bool:
-            return quantifier([tag.on(tags) for tag in wanted])
+            return quantifier([tag.is_on(tags) for tag in wanted])
 
-        if not all(match.on(image) for match in self.matches):
+        if not all(match.fits(image) for match in self.matches):
             return False
         if self.without_any_tag:
             return not tags
@@ -70,13 +70,13 @@ class _Search(BaseModel):
 
 
 def search_by_tags(context: Context) -> Reply:
-    """200, the number of images that are found and, unless they are only counted, a page of them. Raises: ImsError."""
+    """Count images and, for the action `filter`, list one page of them. Raises: ImsError."""
     require_project(context.caller, context.params["project_id"])
     try:
         search = _Search.model_validate(context.json_object())
     except ValidationError as error:
         raise ImsError("IMG.0115", f"The field {problems_of(error)[0][0]} is invalid.") from None
-    found = [image for image in own_images(context) if search.finds(image)]
+    found = [image for image in own_images(context) if search.selects(image)]
     body: JsonObject = {"total_count": len(found)}
     if search.action == "filter":
         page = found[search.offset : search.offset + search.limit]

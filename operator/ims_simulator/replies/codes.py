@@ -1,12 +1,12 @@
-"""The IMG.* codes that the simulator answers, with their messages.
+"""The IMG.* codes of the simulator's refusals, with their messages.
 
-Source: "OTC Image Management Service API reference, Appendix, Error Codes"; the wording is ours but for the
-messages that the page quotes in full. All of them come with HTTP 400 but IMG.0026, see the knob permission_status.
+Source: "OTC Image Management Service API reference, Appendix, Error Codes"; the wording is ours, except
+for messages that the page quotes in full. Their HTTP status is 400; that of IMG.0026 is the knob permission_status.
 """
 
 SYSTEM_ERROR = "IMG.0061"
 SYSTEM_ERROR_MESSAGE = "An unknown system error occurred."
-"""Of failed jobs and faults that name no other; no call is refused with it."""
+"""The default error of failed jobs and of faults; no call is refused with it."""
 
 MESSAGES: dict[str, str] = {
     "IMG.0001": "The request body is not valid JSON.",
@@ -68,7 +68,7 @@ GATEWAY_MESSAGES: dict[str, str] = {
     "0610": "Backend unavailable.",
     "0613": "The IAM service is unavailable.",
 }
-"""Number of a gateway error, without its prefix, to its message ("API Gateway, Error Codes")."""
+"""Messages of gateway errors by their number, which has no prefix ("API Gateway, Error Codes")."""
 
 GATEWAY_CODE_OF_STATUS: dict[int, str] = {
     401: "0301",

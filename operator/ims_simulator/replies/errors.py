@@ -1,4 +1,4 @@
-"""Replies and the errors that become replies.
+"""Replies, and the exceptions that become replies.
 
     ApiError
     |-- ImsError       {"error": {"message", "code": "IMG.0144"}}       IMS extension API
@@ -8,7 +8,7 @@
     `-- GlanceError    as KeystoneError, or HTML by knob                /v2/images
 
 Shapes: "OTC IMS API reference, Error Codes"; "API request signing guide, Error Codes" (gateway); "OTC IAM API
-reference, Obtaining a User Token" (Keystone form). What /v2/images answers is not documented.
+reference, Obtaining a User Token" (Keystone form). The errors of /v2/images are not documented.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ims_simulator.settings.knobs import Knobs
 
 @dataclass
 class Reply:
-    """What goes back: a JSON body, or a text with its content type, or nothing."""
+    """A reply: with a JSON body, with a text and its content type, or without a body."""
 
     status: int = 200
     body: JsonValue = None
@@ -34,17 +34,17 @@ class Reply:
 
 
 class ApiError(Exception):
-    """Something that the cloud refuses."""
+    """A refusal by the cloud."""
 
     status: int = 500
 
     def reply(self, request_id: str, knobs: Knobs) -> Reply:
-        """The error as it goes over the wire."""
+        """The reply that reports this error."""
         raise NotImplementedError
 
 
 class ImsError(ApiError):
-    """An IMG.* refusal of the service itself; HTTP 400 unless said otherwise."""
+    """A refusal by IMS with an IMG.* code; the default HTTP status is 400."""
 
     def __init__(self, code: str, message: str | None = None, status: int = 400) -> None:
         self.code = code
@@ -57,7 +57,7 @@ class ImsError(ApiError):
 
 
 class GatewayError(ApiError):
-    """A refusal of the API gateway; `number` is the code without its prefix."""
+    """A refusal by the API gateway; `number` is the code without its prefix."""
 
     def __init__(
         self, status: int, number: str, message: str | None = None, headers: dict[str, str] | None = None
@@ -74,7 +74,7 @@ class GatewayError(ApiError):
 
 
 class KeystoneError(ApiError):
-    """A refusal of IAM."""
+    """A refusal by IAM."""
 
     def __init__(self, status: int, message: str) -> None:
         self.status = status
@@ -86,7 +86,7 @@ class KeystoneError(ApiError):
 
 
 class IamError(ApiError):
-    """A refusal of IAM in the form of its newer calls ("Obtaining a Token with an OpenID Connect ID Token")."""
+    """A refusal by IAM, in the form of its newer calls ("Obtaining a Token with an OpenID Connect ID Token")."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         self.status = status
@@ -99,7 +99,7 @@ class IamError(ApiError):
 
 
 class GlanceError(KeystoneError):
-    """A refusal of the native image API; its body is not documented, hence the knob glance_error."""
+    """A refusal by the native image API. Its body is not documented, hence the knob glance_error."""
 
     def reply(self, request_id: str, knobs: Knobs) -> Reply:  # noqa: D102
         if knobs.glance_error == "html":
@@ -123,13 +123,13 @@ def keystone_body(status: int, message: str, *, as_text: bool = False) -> JsonVa
 
 
 def html_page(status: int, message: str) -> str:
-    """What a load balancer or a bare web server answers."""
+    """The error page of a load balancer or web server."""
     title = f"{status} {title_of(status)}"
     return f"<html>\n<head><title>{title}</title></head>\n<body><h1>{title}</h1>\n{message}\n</body>\n</html>\n"
 
 
 def title_of(status: int) -> str:
-    """Reason phrase of a status, also of one that HTTP does not know."""
+    """Reason phrase of a status; "Error" for an unknown one."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -1,8 +1,8 @@
-"""Editions of the API as presets of knobs: what the documentation of one cloud says and that of another does not.
+"""Editions: presets of knobs that follow the documentation of one cloud.
 
-A preset holds only what differs from the knobs' defaults, and each value says where it is from. A knob that is set by
-name wins over the preset. [V]: read in the page named; [I]: inferred from it. Where an edition's pages are silent,
-the default stays.
+A preset contains only values that differ from the knobs' defaults, each with its source. Where the documentation of a
+cloud says nothing, the default stays. A knob that is set by name overrides the preset. [V]: verified in the page named;
+[I]: inferred from it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ims_simulator.settings.knobs import shown
 
 @dataclass(frozen=True)
 class Difference:
-    """One knob of a preset and where its value is from."""
+    """The value of one knob in a preset, and the source of the value."""
 
     value: JsonValue
     source: str
@@ -24,14 +24,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Edition:
-    """A preset."""
+    """The preset of one cloud."""
 
     cloud: str
     differences: dict[str, Difference]
 
     @property
     def knobs(self) -> dict[str, JsonValue]:
-        """The preset's knobs and their values."""
+        """The knobs of the preset with their values."""
         return {name: difference.value for name, difference in self.differences.items()}
 
 
@@ -96,7 +96,7 @@ EDITIONS: dict[str, Edition] = {
 
 
 def help_lines() -> list[tuple[str, str]]:
-    """(name, cloud and knobs) of every edition, for --help."""
+    """A name and a description of every edition, for --help."""
     return [
         (name, f"{edition.cloud}: {', '.join(f'{knob}={shown(value)}' for knob, value in edition.knobs.items())}")
         for name, edition in EDITIONS.items()

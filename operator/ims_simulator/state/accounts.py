@@ -1,4 +1,4 @@
-"""The accounts of the simulated cloud: domains, projects, logins and agencies. All of them follow from the seed."""
+"""The accounts of the simulated cloud: domains, projects, logins and agencies. The seed determines all of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REGION = "eu-sim-1"
 
 @dataclass(frozen=True)
 class Project:
-    """A project of the domain."""
+    """A project of a domain."""
 
     id: str
     name: str
@@ -28,25 +28,25 @@ class Domain:
 
     @property
     def project(self) -> Project:
-        """The project that a request without X-Project-Id is for: the region's own."""
+        """The region's main project, used by signed requests without X-Project-Id."""
         return self.projects[0]
 
 
 @dataclass(frozen=True)
 class Agency:
-    """What a domain lets somebody else do in its name: the user of another domain, or a service of the cloud."""
+    """A permission to act in the name of a domain, given to another domain or to a service of the cloud."""
 
     name: str
     domain_id: str
     """The domain that made the agency."""
     trusts: str
-    """Id of the domain whose users may take it; or a service: "ecs" (metadata), "cce" (pod identity)."""
+    """Id of the domain whose users may assume the agency; or a service: "ecs" (metadata), "cce" (Pod Identity)."""
     can_change: bool
 
 
 @dataclass(frozen=True)
 class Login:
-    """A user with everything that proves it."""
+    """A user with its password and its access key."""
 
     user: str
     user_id: str
@@ -54,14 +54,14 @@ class Login:
     access_key: str
     secret_key: str
     can_change: bool
-    """Whether it may copy, patch, tag and delete (ims:images:copy and its like)."""
+    """Whether the user may copy, patch, tag and delete (ims:images:copy and the like)."""
     agent_operator: bool = False
-    """Whether it may take the agencies of other domains (the role Agent Operator)."""
+    """Whether the user may assume agencies of other domains (the role Agent Operator)."""
 
 
 @dataclass(frozen=True)
 class Accounts:
-    """The accounts of the cloud; images and keys are made once and then live in the state."""
+    """The accounts of a seed. They do not change; images and keys, which do, are in the state file."""
 
     seed: int
     domain_id: str
@@ -71,10 +71,10 @@ class Accounts:
     enterprise_project_id: str
     logins: tuple[Login, ...]
     partner: Domain
-    """Another account: it owns the shared and public images and has agencies for us."""
+    """Another account. It owns the shared and public images, and has agencies that the logins may assume."""
     agencies: tuple[Agency, ...]
     pod_identity_token: str
-    """Content of the token file of a Pod with an identity."""
+    """Content of the token file of a Pod that uses Pod Identity."""
 
     @property
     def domain(self) -> Domain:
@@ -83,7 +83,7 @@ class Accounts:
 
     @property
     def domains(self) -> tuple[Domain, Domain]:
-        """Every domain there is."""
+        """All domains of the cloud."""
         return self.domain, self.partner
 
     @property
@@ -93,7 +93,7 @@ class Accounts:
 
 
 def accounts(seed: int) -> Accounts:
-    """Domain, projects and logins of a seed."""
+    """The accounts that follow from a seed."""
 
     def login(user: str, can_change: bool, agent_operator: bool = False) -> Login:
         return Login(

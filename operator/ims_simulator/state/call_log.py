@@ -1,8 +1,8 @@
-"""Every request that the simulated cloud got, for tests that ask what a client really did.
+"""The call log: every request that clients sent to the simulated cloud, for tests that check what a client really did.
 
-A call is known from its arrival, with status null until it is answered: a client that was killed, or a connection
-that was cut, leaves its call behind all the same. Calls that may change something are in the state file before they
-are carried out.
+A call is in the log from its arrival. Its status is null until it is answered, so the log also has the calls of clients
+that were killed and of connections that were cut. A call that may change something is written to the state file before
+it is handled.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ims_simulator.state.journal import Journal, line_of
 BODY_SHOWN = 4096
 SECRET_KEYS = frozenset({"password", "secret", "securitytoken", "security_token"})
 TOKEN_KEYS = frozenset({"token", "id_token"})
-"""Objects whose `id` is a secret: the token itself."""
+"""Keys of objects whose `id` is a token, and so a secret."""
 
-Way = Literal["password", "assume_role", "mapped", "access_key", "temporary_key"]
-"""How a caller proved who it is: a token got by one of the first three methods, or a signature."""
+AuthMethod = Literal["password", "assume_role", "mapped", "access_key", "temporary_key"]
+"""How a caller authenticated: with a token, by the method that issued it, or with a signature by a kind of key."""
 
 
 class Call(BaseModel):
-    """One request; `status` is null while it is not answered, and 0 when the connection was cut."""
+    """One request; `status` is null until it is answered, and 0 if the connection was cut."""
 
     sequence: int
     time: float
@@ -39,11 +39,11 @@ class Call(BaseModel):
     request_id: str
     body: JsonValue = None
     user: str | None = None
-    way: Way | None = None
+    way: AuthMethod | None = None
     access_key: str | None = None
     agency: str | None = None
     reason: str | None = None
-    """Why somebody was not believed, where the reply does not tell it."""
+    """Why the caller was refused, for replies that do not say it."""
     job_id: str | None = None
     image_id: str | None = None
     error_code: str | None = None
@@ -51,7 +51,7 @@ class Call(BaseModel):
 
 
 class CallLog:
-    """The calls, oldest first; the oldest are dropped beyond `kept`."""
+    """The newest `kept` calls, oldest first."""
 
     def __init__(self, journal: Journal, kept: int) -> None:
         self._journal = journal
@@ -59,17 +59,17 @@ class CallLog:
         self._loaded: dict[int, Call] = {}
         self.last_sequence = 0
         self.last_time = 0.0
-        """When the last call of the state file came."""
+        """Time of the last call in the state file."""
 
     def begin(self, call: Call) -> None:
-        """A request has arrived."""
+        """Add a request that has arrived."""
         self.last_sequence = call.sequence
         self._calls.append(call)
         if call.method != "GET":
             self._write(call)
 
     def finish(self, call: Call, status: int) -> None:
-        """A request is about to be answered."""
+        """Record the status of a call, just before it is answered."""
         call.status = status
         self._write(call)
 
@@ -78,7 +78,7 @@ class CallLog:
             self._journal.append(line_of("call", call.model_dump_json()))
 
     def find(self, kind: str | None, since: int) -> list[Call]:
-        """Calls after sequence number `since`, of one kind if given."""
+        """The calls after sequence number `since`; with `kind`, only those of this kind."""
         found = [
             call
             for call in itertools.takewhile(lambda call: call.sequence > since, reversed(self._calls))
@@ -87,7 +87,7 @@ class CallLog:
         return found[::-1]
 
     def clear(self) -> int:
-        """Forget all calls; the count goes on. Returns how many there were."""
+        """Remove all calls and return their number; sequence numbers continue."""
         count = len(self._calls)
         self._calls.clear()
         if self._journal.open:
@@ -95,7 +95,7 @@ class CallLog:
         return count
 
     def load(self, table: str, value: JsonValue) -> bool:
-        """Take a line of the state file; False if it is none of ours."""
+        """Restore one line of the state file; False if it does not belong to the call log."""
         if table == "calls_cleared" and isinstance(value, int):
             self._loaded.clear()
             self.last_sequence = max(self.last_sequence, value)
@@ -112,7 +112,7 @@ class CallLog:
         return True
 
     def snapshot(self) -> Iterator[str]:
-        """The log as lines of the state file; called once, after the last load."""
+        """The log as lines of the state file. Called once, after the last `load`."""
         self._calls.extend(self._loaded.values())
         self._loaded.clear()
         yield line_of("calls_cleared", str(self.last_sequence))
@@ -121,7 +121,7 @@ class CallLog:
 
 
 def shown_body(raw: bytes) -> JsonValue:
-    """A request body for the log: JSON as it is but for secrets, anything else as text."""
+    """A request body for the log: JSON with its secrets masked, anything else as text."""
     if not raw:
         return None
     try:

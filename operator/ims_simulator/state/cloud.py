@@ -1,4 +1,4 @@
-"""The cloud: its accounts, knobs and clock, and the tables that a state file keeps."""
+"""The simulated cloud as one object: its knobs, clock, accounts, faults, call log, and the tables of the state file."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ims_simulator.state import seed as seeding
 from ims_simulator.state.call_log import CallLog
 from ims_simulator.state.faults import Faults
 from ims_simulator.state.ids import Ids
-from ims_simulator.state.journal import Journal, StateFileError, Table, line_of
+from ims_simulator.state.journal import Journal, StateFileError, Table, line_of, unusable
 from ims_simulator.state.records import IdentityProvider, Image, Job, KmsKey, LoginRecord, TemporaryKey, Token
 from ims_simulator.state.tables import ImageTable, JobTable
 
 
 class Cloud:
-    """Everything the simulator is, apart from HTTP."""
+    """The whole state of the simulator, without HTTP."""
 
     def __init__(
         self,
@@ -35,8 +35,9 @@ class Cloud:
     ) -> None:
         """Read the state file, or start a new cloud.
 
-        `edition` is only told, its knobs are in `knobs`. Without `seed`, the accounts and source images are those of
-        the default seed, and what is made later gets random ids. `frozen_at`: the clock stands still there.
+        `edition` is only shown in the configuration; its values must be in `knobs` already. Without `seed`, accounts
+        and source images are those of the default seed, and later ids are random. With `frozen_at`, the clock is
+        stopped at that time.
 
         Raises: StateFileError.
         """
@@ -59,14 +60,15 @@ class Cloud:
         self.calls = CallLog(self._journal, self.knobs.calls_kept)
         self._load(number)
         if frozen_at is not None:
-            self.clock.stand_at(frozen_at)
+            self.clock.freeze_at(frozen_at)
 
     def _load(self, seed: int) -> None:
         tables = {table.name: table for table in self._tables()}
         for name, value in self._journal.read():
             if name == "seed":
                 if value != seed:
-                    raise StateFileError(f"the state file was made with --seed {value}, not {seed}")
+                    problem = f"the state file was made with --seed {value}, not {seed}"
+                    raise StateFileError(f"{problem}: give the same --seed or another --state")
             elif name == "salt" and isinstance(value, str):
                 self.ids.salt = value
             elif name == "clock":
@@ -77,7 +79,7 @@ class Cloud:
             elif name in tables:
                 tables[name].load(value)
             elif not self.calls.load(name, value):
-                raise StateFileError(f"the state file holds {name!r}, which this version does not know")
+                raise unusable(f"the state file has records of the unknown kind {name!r}")
         self.clock.not_before(self.calls.last_time)
         if not len(self.images):
             for image in seeding.source_images(seed):
@@ -90,7 +92,7 @@ class Cloud:
         try:
             self.clock.load(value)
         except ValueError as error:
-            raise StateFileError(f"the clock in the state file is not usable: {error}") from error
+            raise unusable(f"the state file has an invalid clock ({error})") from error
 
     def _keep_clock(self) -> None:
         if self._journal.open:
@@ -135,7 +137,7 @@ class Cloud:
         self._journal.close()
 
     def put_copy(self, image: Image, job: Job) -> None:
-        """Keep a copy and its job, in one line: a death in between must not leave one without the other."""
+        """Store a copy and its job in one line, so that a kill can't leave one without the other."""
         self.images.remember(image)
         self.jobs.remember(job)
         if self._journal.open:
@@ -143,18 +145,18 @@ class Cloud:
             self._journal.append(line_of("copy", both))
 
     def job_of(self, image: Image) -> Job | None:
-        """The copy that made an image."""
+        """The job that made an image, if it is a copy."""
         return self.jobs.get(image.job_id) if image.job_id else None
 
     def gone(self, image: Image, now: float) -> bool:
-        """Whether an image is no more: deleted, or the remains of a failed copy."""
+        """Whether an image does not exist any more: it was deleted, or its copy failed."""
         if image.deleted_at is not None and now >= image.deleted_at:
             return True
         job = self.job_of(image)
         return job is not None and job.phase(now) == "FAIL" and self.knobs.half_made_image == "gone"
 
     def quota_used(self, project_id: str, now: float) -> int:
-        """Private images of a project that count against its quota."""
+        """The number of private images that count against the quota of a project."""
         owned = self.images.owned_ids(project_id)
         used = len(owned)
         if self.knobs.half_made_image == "gone":

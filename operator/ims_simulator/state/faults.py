@@ -1,7 +1,7 @@
-"""Faults to order: what goes wrong with the next calls, or with the next copies.
+"""Faults that tests inject: failures of the next calls, or of the next copies.
 
-A fault of a call (`reply`, `delay_seconds`, `cut`) is chosen when a request arrives; a fault of a job (`job`) is
-chosen when a copy is accepted, so a copy that is refused does not use it up.
+A fault for a call (`reply`, `delay_seconds`, `cut`) is chosen when a request arrives. A fault for a job (`job`) is
+chosen when a copy is accepted, so a refused copy does not use it up.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ Kind = Literal[
 
 
 class Match(StrictModel):
-    """Which requests a fault is for; what is absent matches all."""
+    """The requests that a fault applies to; an absent field matches every request."""
 
     kind: Kind | list[Kind] | None = None
     method: str | None = None
-    path: str | None = Field(None, description="regular expression, searched in the path")
-    body: str | None = Field(None, description="regular expression, searched in the request body")
+    path: str | None = Field(None, description="regular expression to search for in the path")
+    body: str | None = Field(None, description="regular expression to search for in the request body")
 
     @field_validator("path", "body")
     @classmethod
@@ -51,8 +51,8 @@ class Match(StrictModel):
             raise ValueError(f"not a regular expression: {error}") from None
         return value
 
-    def fits(self, kind: str, method: str, path: str, body: bytes) -> bool:
-        """Whether a request is meant."""
+    def matches(self, kind: str, method: str, path: str, body: bytes) -> bool:
+        """Whether the fault applies to a request."""
         kinds = [self.kind] if isinstance(self.kind, str) else self.kind
         return (
             (kinds is None or kind in kinds)
@@ -63,7 +63,7 @@ class Match(StrictModel):
 
 
 class FaultReply(StrictModel):
-    """The answer that is given instead of the real one."""
+    """The reply that is sent instead of the real one."""
 
     status: int = Field(ge=200, le=599)
     shape: Literal["ims", "gateway", "keystone", "html", "empty", "json"] = "gateway"
@@ -73,7 +73,7 @@ class FaultReply(StrictModel):
     headers: dict[str, str] = Field({})
 
     def render(self, request_id: str, knobs: Knobs) -> Reply:
-        """The reply itself."""
+        """Build the reply."""
         message = self.message or title_of(self.status)
         reply = Reply(self.status, headers=dict(self.headers))
         if self.shape == "ims":
@@ -93,68 +93,70 @@ class FaultReply(StrictModel):
 
 
 class JobFault(StrictModel):
-    """What becomes of a copy that is accepted."""
+    """What happens to a copy that is accepted."""
 
     fail: bool = False
     error_code: str = SYSTEM_ERROR
     fail_reason: str = SYSTEM_ERROR_MESSAGE
-    at: float = Field(0.5, ge=0, le=1, description="part of the copy time after which it fails or gets stuck")
-    stuck: bool = Field(False, description="RUNNING for ever, the percentage stops at `at`")
-    zigzag: bool = Field(False, description="the percentage goes back now and then")
-    without_image_id: bool = Field(False, description="entities never tell image_id")
-    row_delay_seconds: float | None = Field(None, ge=0, description="the image is missing from reads so long")
-    forget: bool = Field(False, description="the job is unknown to both job queries")
-    copy_seconds: float | None = Field(None, ge=0, description="this copy takes so long")
+    at: float = Field(0.5, ge=0, le=1, description="fraction of the copy's duration after which it fails or hangs")
+    stuck: bool = Field(False, description="the job stays RUNNING and its percentage stops at `at`")
+    zigzag: bool = Field(False, description="the percentage sometimes goes back")
+    without_image_id: bool = Field(False, description="entities never have image_id")
+    row_delay_seconds: float | None = Field(None, ge=0, description="how long the image can't be read or listed")
+    forget: bool = Field(False, description="both job queries answer that the job does not exist")
+    copy_seconds: float | None = Field(None, ge=0, description="duration of this copy")
 
     @model_validator(mode="after")
     def _one_end(self) -> JobFault:
         if self.fail and self.stuck:
-            raise ValueError("fail and stuck exclude each other")
+            raise ValueError("give either fail or stuck, not both")
         return self
 
 
 class FaultSpec(StrictModel):
-    """One fault: for which requests, how often, and what happens."""
+    """One fault: the requests it applies to, how often, and what happens."""
 
     match: Match = Match()
-    skip: int = Field(0, ge=0, description="let so many matching requests pass first")
-    count: int | None = Field(1, ge=1, description="how many requests it strikes; null: all")
-    when: Literal["before", "after"] = Field("before", description="whether the call is carried out first")
+    skip: int = Field(0, ge=0, description="number of matching requests that pass first")
+    count: int | None = Field(1, ge=1, description="number of requests that the fault applies to; null: all")
+    when: Literal["before", "after"] = Field(
+        "before", description="before: the cloud does nothing; after: it handles the call, then the fault applies"
+    )
     delay_seconds: float = Field(0, ge=0, le=3600)
     cut: bool | Literal["reply"] = Field(
-        False, description='cut the connection instead of answering; "reply": in the middle of the reply\'s body'
+        False, description='true: cut the connection instead of answering; "reply": in the middle of the reply\'s body'
     )
     reply: FaultReply | None = None
     job: JobFault | None = None
 
     @model_validator(mode="after")
-    def _does_one_thing(self) -> FaultSpec:
+    def _is_consistent(self) -> FaultSpec:
         if self.job is not None and self.match.kind not in (None, "copy", ["copy"]):
-            raise ValueError("a fault with job strikes copies: leave match.kind out, or say copy")
+            raise ValueError("a fault with job applies to copies only: remove match.kind or set it to copy")
         if self.job is not None and (self.cut or self.reply is not None or self.delay_seconds):
-            raise ValueError("job goes into a fault of its own, without reply, cut or delay_seconds")
+            raise ValueError("job can't be combined with reply, cut or delay_seconds: use a fault of its own")
         if self.cut is True and self.reply is not None:
-            raise ValueError('cut and reply exclude each other; cut: "reply" sends half of it')
+            raise ValueError('cut: true sends no reply: remove reply, or set cut to "reply" to send half of it')
         if self.cut == "reply" and self.reply is None and self.when == "before":
-            raise ValueError('cut: "reply" needs a reply to cut: give one, or when: after')
+            raise ValueError('cut: "reply" needs a reply to cut: set reply, or set when to after')
         if self.job is None and not self.cut and self.reply is None and not self.delay_seconds:
-            raise ValueError("a fault needs one of reply, cut, delay_seconds, job")
+            raise ValueError("a fault needs at least one of reply, cut, delay_seconds, job")
         return self
 
 
 class Fault(BaseModel):
-    """A fault in force and what it has done so far."""
+    """An active fault, with counts of the requests that it matched and struck."""
 
     id: str
     spec: FaultSpec
     matched: int = 0
     struck: int = 0
 
-    def strikes(self, kind: str, method: str, path: str, body: bytes) -> bool:
-        """Whether this request is struck; counts it."""
+    def applies(self, kind: str, method: str, path: str, body: bytes) -> bool:
+        """Whether the fault applies to this request; counts the request."""
         if self.spec.count is not None and self.struck >= self.spec.count:
             return False
-        if not self.spec.match.fits(kind, method, path, body):
+        if not self.spec.match.matches(kind, method, path, body):
             return False
         self.matched += 1
         if self.matched <= self.spec.skip:
@@ -164,14 +166,14 @@ class Fault(BaseModel):
 
 
 class Faults:
-    """Faults in force, in the order of their making; the first that strikes is used."""
+    """All faults in the order in which they were added; the first one that applies is used."""
 
     def __init__(self) -> None:
         self._faults: dict[str, Fault] = {}
         self._made = 0
 
     def add(self, spec: FaultSpec) -> Fault:
-        """Put a fault in force."""
+        """Add a fault."""
         self._made += 1
         fault = Fault(id=f"fault-{self._made}", spec=spec)
         self._faults[fault.id] = fault
@@ -182,20 +184,20 @@ class Faults:
         return list(self._faults.values())
 
     def remove(self, fault_id: str | None = None) -> int:
-        """Remove one fault, or all. Returns how many."""
+        """Remove one fault, or all, and return how many."""
         if fault_id is not None:
             return int(self._faults.pop(fault_id, None) is not None)
         count = len(self._faults)
         self._faults.clear()
         return count
 
-    def of_call(self, kind: str, method: str, path: str, body: bytes) -> Fault | None:
-        """The fault that strikes a request that has just arrived."""
-        return next((f for f in self._faults.values() if not f.spec.job and f.strikes(kind, method, path, body)), None)
+    def for_call(self, kind: str, method: str, path: str, body: bytes) -> Fault | None:
+        """The fault that applies to a request that has just arrived."""
+        return next((f for f in self._faults.values() if not f.spec.job and f.applies(kind, method, path, body)), None)
 
-    def of_job(self, path: str, body: bytes) -> tuple[Fault, JobFault] | None:
-        """The fault that strikes a copy that has just been accepted."""
+    def for_copy(self, path: str, body: bytes) -> tuple[Fault, JobFault] | None:
+        """The fault that applies to a copy that has just been accepted."""
         for fault in self._faults.values():
-            if fault.spec.job is not None and fault.strikes("copy", "POST", path, body):
+            if fault.spec.job is not None and fault.applies("copy", "POST", path, body):
                 return fault, fault.spec.job
         return None

@@ -1,7 +1,7 @@
-"""What the cloud remembers: images, jobs, tokens, logins, keys.
+"""The records of the cloud: images, jobs, tokens, keys and logins.
 
-Nothing here changes by itself. A job or an image is a set of timestamps, and what it is at a moment is computed
-from them when somebody asks; ten thousand copies under way cost nothing while nobody looks.
+Records do not change with time. A job or an image has timestamps, and its status is computed from them when it is read.
+Ten thousand running copies therefore cost nothing until they are read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Phase = Literal["INIT", "RUNNING", "SUCCESS", "FAIL"]
 
 
 class Job(BaseModel):
-    """One copy under way or ended."""
+    """One copy, running or ended."""
 
     id: str
     project_id: str
@@ -29,12 +29,12 @@ class Job(BaseModel):
     init_seconds: float
     copy_seconds: float
     ends_at: float | None
-    """None: the job never ends."""
+    """Time of the end; None: the job never ends."""
     outcome: Literal["SUCCESS", "FAIL"] = "SUCCESS"
     error_code: str | None = None
     fail_reason: str | None = None
     stuck_at: float | None = None
-    """A fraction that the percentage never exceeds."""
+    """The highest fraction that the percentage reaches."""
     zigzag: bool = False
     without_image_id: bool = False
     forgotten: bool = False
@@ -46,11 +46,11 @@ class Job(BaseModel):
         return "INIT" if now < self.accepted_at + self.init_seconds else "RUNNING"
 
     def ended(self, now: float) -> bool:
-        """Whether the job is over, one way or the other."""
+        """Whether the job has succeeded or failed."""
         return self.ends_at is not None and now >= self.ends_at
 
     def percent(self, now: float) -> float:
-        """process_percent at `now`: a fraction from 0 to 1; 1 only for a job that succeeded."""
+        """process_percent at `now`, a fraction from 0 to 1. Only a job that succeeded has 1."""
         if self.phase(now) == "SUCCESS":
             return 1
         until = min(now, self.ends_at) if self.ends_at is not None else now
@@ -63,18 +63,18 @@ class Job(BaseModel):
 
 
 class Image(BaseModel):
-    """One row of the image table; `props` is the flat document that reads answer."""
+    """One image; `props` are its attributes as the API shows them, in one flat object."""
 
     id: str
     sequence: int
     kind: str
-    """Why the row is there: the name of a seeded image, "added" or "copy"."""
+    """Origin of the image: the kind of a seeded image, "added" (or another word) for an added one, or "copy"."""
     props: JsonObject
     job_id: str | None = None
     hidden_until: float = 0.0
     deleted_at: float | None = None
     members: dict[str, str] = {}
-    """Projects that the image is shared with, and each one's member_status."""
+    """The member_status of each project that the image is shared with."""
 
     @property
     def owner(self) -> str:
@@ -87,30 +87,30 @@ class Image(BaseModel):
         return str(self.props.get("name", ""))
 
     def text(self, attribute: str) -> str:
-        """An attribute as a text in the API's own manner; "" when absent or null."""
+        """An attribute as a string, as filters compare it; "" if it is absent or null."""
         return as_text(self.props.get(attribute))
 
 
-Method = Literal["password", "assume_role", "mapped"]
-"""How somebody proved who they are: "mapped" is a token of an identity provider."""
+TokenMethod = Literal["password", "assume_role", "mapped"]
+"""The method by which a token was issued; "mapped" means for a token of an identity provider."""
 
 
 class Holder(BaseModel):
-    """For whom a token or a temporary key was made."""
+    """The user or agency that a token or a temporary key was issued to."""
 
     user: str
-    """Name of the user; of the one who took it, for an agency; the subject, for a token of an identity provider."""
+    """Name of the user; for an agency, of the user who assumed it; for a federated user, the subject."""
     domain_id: str
-    """The domain in which it is good; for an agency the one that made the agency."""
+    """The domain in which the token or key is valid; for an agency, the domain that made the agency."""
     project_id: str | None
-    """The one project in which it is good, if it is bound to one."""
-    method: Method = "password"
+    """The only project in which the token or key is valid; None: it is not bound to a project."""
+    method: TokenMethod = "password"
     agency: str | None = None
     identity_provider: str | None = None
 
 
 class Token(Holder):
-    """A token that IAM gave out; `id` is the token itself."""
+    """A token that IAM issued; `id` is the token itself."""
 
     id: str
     issued_at: float
@@ -127,30 +127,30 @@ class TemporaryKey(Holder):
 
 
 class IdentityProvider(BaseModel):
-    """An issuer of OpenID Connect tokens that the cloud trusts, such as a Kubernetes cluster."""
+    """An OpenID Connect identity provider that the cloud trusts, such as a Kubernetes cluster."""
 
     id: str
     issuer: str
     audience: str
-    """The client id that tokens must be meant for."""
+    """The audience that tokens must have."""
     jwks: JsonObject
     """The issuer's public keys as a JSON Web Key Set."""
     subjects: list[str] = []
-    """The subjects that are mapped to a group of the cloud; empty: all."""
+    """The subjects that are mapped to a group of users; empty: all."""
     can_copy: bool = True
     """Whether that group may copy, patch, tag and delete."""
     enabled: bool = True
 
 
 class LoginRecord(BaseModel):
-    """Failed logins in a row; `id` is the user's name, or the access key."""
+    """Failed logins in a row of a user or an access key; `id` is its name."""
 
     id: str
     failures: int = 0
     locked_until: float = 0.0
 
     def fail(self, now: float, *, lock_at: int, lock_seconds: float) -> None:
-        """Count a failed login; the one with the number `lock_at` in a row locks."""
+        """Count a failed login; number `lock_at` in a row starts a lock."""
         self.failures += 1
         if self.failures >= lock_at:
             self.failures = 0

@@ -1,6 +1,6 @@
-"""The cloud that a new simulator starts with. Every id and secret follows from the seed alone.
+"""The source images and KMS keys that a new simulator starts with. Every id follows from the seed.
 
-`GET /_simulator/config` tells them for any seed. Those of the default seed may be written in manifests:
+`GET /_simulator/config` shows the ids for any seed. Those of the default seed may be used in manifests:
 
   source images, by kind (the name is "sim-" and the kind)
     plain             080d465d-0dec-4a4a-878e-7dec77c7560b
@@ -42,7 +42,7 @@ SEEDED_AT = "2024-03-01T12:00:00Z"
 
 
 def kms_keys(seed: int) -> list[KmsKey]:
-    """Two usable keys, and one for each way in which a key is of no use."""
+    """Usable keys, and one key for each reason why a key can't be used."""
     keys: list[tuple[str, KeyState]] = [
         ("usable", "enabled"),
         ("usable-2", "enabled"),
@@ -55,7 +55,7 @@ def kms_keys(seed: int) -> list[KmsKey]:
 
 
 def base_props(image_id: str, name: str, owner: str, region: str = REGION) -> JsonObject:
-    """A plain private 10 GiB Linux image as the API shows it: flat keys, most values texts."""
+    """Attributes of a plain private Linux image of 10 GiB as the API shows them: flat keys, mostly strings."""
     return {
         "id": image_id,
         "name": name,
@@ -100,7 +100,7 @@ def base_props(image_id: str, name: str, owner: str, region: str = REGION) -> Js
 
 
 def source_images(seed: int) -> list[Image]:
-    """The images there are to copy from, one for each case."""
+    """The source images, one for each case."""
     own = accounts(seed)
     source_key = uuid_id(seed, "kms/source")
     special: dict[str, JsonObject] = {

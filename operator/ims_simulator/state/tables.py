@@ -1,7 +1,7 @@
-"""The tables of images and of jobs, with the indexes that keep the ten-thousandth copy as cheap as the first.
+"""The tables of images and of jobs, with indexes.
 
-What every copy asks (how many run, how many images are there) and what lists are asked for (one name, the newest few)
-is answered without looking at every row.
+The indexes answer what each copy needs (how many jobs run, how many images there are) and what lists usually ask for
+(one name, the newest few). So the cost of a call does not grow with the number of images.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from ims_simulator.state.journal import Journal, Table
 from ims_simulator.state.records import Image, Job
 
 Age = tuple[str, int, str]
-"""created_at, sequence, id: the order of a list that asks for none, oldest first."""
+"""created_at, sequence and id: sorting by them gives the default order of lists, oldest first."""
 
 
 class ImageTable(Table[Image]):
-    """Images, found by name, ordered by age and counted by owner."""
+    """Images, with indexes by name, age and owner."""
 
     def __init__(self, journal: Journal) -> None:
         super().__init__("image", Image, journal)
@@ -47,8 +47,8 @@ class ImageTable(Table[Image]):
         if record.deleted_at is None and record.text("visibility") != "public":
             self._counted.setdefault(record.owner, set()).add(record.id)
 
-    def unlist(self, image_id: str) -> None:
-        """Take an image that is gone for good out of the indexes; it can still be got by its id."""
+    def remove_from_indexes(self, image_id: str) -> None:
+        """Remove a deleted image from the indexes; `get` still finds it."""
         self._forget_name(image_id)
         self._forget_age(image_id)
 
@@ -66,11 +66,11 @@ class ImageTable(Table[Image]):
             del self._by_age[bisect_left(self._by_age, age)]
 
     def named(self, name: str) -> list[Image]:
-        """Images of exactly that name."""
+        """The images with exactly this name."""
         return [self._records[image_id] for image_id in self._by_name.get(name, {})]
 
     def by_age(self, *, newest_first: bool, after: Age | None = None) -> Iterator[Image]:
-        """All images in the order of their age, from the one that follows `after`. The table must not change."""
+        """Images by age, from the one that follows `after`. The table must not change during the iteration."""
         ages = self._by_age
         if newest_first:
             numbers = range((len(ages) if after is None else bisect_left(ages, after)) - 1, -1, -1)
@@ -86,12 +86,12 @@ class ImageTable(Table[Image]):
 
 
 def age_of(image: Image) -> Age:
-    """Where an image stands in the order of age."""
+    """The sort key of an image in the order of age."""
     return image.text("created_at"), image.sequence, image.id
 
 
 class JobTable(Table[Job]):
-    """Jobs; knows which ones run and which ones failed. Time must not go back."""
+    """Jobs, with indexes of those that run and those that failed. The time of calls must not decrease."""
 
     def __init__(self, journal: Journal) -> None:
         super().__init__("job", Job, journal)
@@ -108,15 +108,15 @@ class JobTable(Table[Job]):
 
     def running(self, project_id: str, now: float) -> set[str]:
         """Ids of the jobs of a project that have not ended."""
-        self._end(now)
+        self._move_ended(now)
         return self._running.get(project_id, set())
 
     def failed_images(self, project_id: str, now: float) -> set[str]:
-        """Ids of the images that a failed job of a project was to make."""
-        self._end(now)
+        """Ids of the images of failed jobs of a project."""
+        self._move_ended(now)
         return self._failed.get(project_id, set())
 
-    def _end(self, now: float) -> None:
+    def _move_ended(self, now: float) -> None:
         while self._ends and self._ends[0][0] <= now:
             _, job_id = heapq.heappop(self._ends)
             job = self._records[job_id]

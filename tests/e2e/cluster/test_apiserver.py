@@ -1,7 +1,7 @@
-"""The API server without our CRDs, and gone for a while. It takes a control plane of its own.
+"""The API server without our CRDs, and an outage of the API server, on a control plane of its own.
 
-The operator watches all namespaces here, and the default ClusterImageProvider is used. With IMAGECOPY_SLOW_TESTS=1
-the API server is gone for two minutes.
+The operator watches all namespaces here, and the copies use the default ClusterImageProvider. With
+IMAGECOPY_SLOW_TESTS=1 the outage takes two minutes.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.timeout(_GONE_SECONDS + 2 * _CATCH_UP_SECONDS)
 
 @pytest.fixture(scope="module")
 def bare(evidence: Path) -> Iterator[SharedEnvironment]:
-    """A control plane, at first without CRDs."""
+    """A control plane that has no CRDs at first."""
     with ControlPlane(find_binaries()) as plane, contextlib.closing(Api(plane)) as api:
         yield SharedEnvironment(api, evidence, Ports(10))
 
@@ -47,7 +47,7 @@ def test_missing_crds_are_named_with_what_to_do(bare: SharedEnvironment) -> None
 
 @dataclass(frozen=True)
 class Outage:
-    """How it ended."""
+    """The states after the outage."""
 
     env: Environment
     ended: dict[str, CopyState]
@@ -56,7 +56,7 @@ class Outage:
 
 @pytest.fixture(scope="module")
 def outage(bare: SharedEnvironment) -> Iterator[Outage]:
-    """Copies in every state, the API server gone for a while, and what became of them."""
+    """An outage of the API server with copies in every state."""
     plane = bare.api.plane
     install_crds(plane)
     operator = bare.operator("all-namespaces")
@@ -84,7 +84,7 @@ def outage(bare: SharedEnvironment) -> Iterator[Outage]:
             wait_for(lambda: env.cloud.calls("delete"), "the image of a deleted object being deleted")
             plane.stop_apiserver()
             env.cloud.change_image(env.cloud.source("queued"), status="active")
-            STOP.wait(_GONE_SECONDS)  # the length of the outage is what is tested
+            STOP.wait(_GONE_SECONDS)  # the test is about an outage of this length
             plane.start_apiserver()
             ran_on = operator.process.running()
             copies["new"] = env.copy("new", providerRef=None)

@@ -1,4 +1,4 @@
-"""What GitOps tools do to our objects again and again brings no difference, no write, no call and no second copy."""
+"""Repeated syncs of GitOps tools find no difference, and cause no write, no call and no second copy."""
 
 import json
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ def _apply(env: Environment, way: str, *manifests: Manifest) -> None:
 
 
 def _difference(env: Environment, way: str, *manifests: Manifest) -> str:
-    """Return what a sync would change."""
+    """Return the changes that a sync would make."""
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
     done = env.api.plane.kubectl("-n", env.namespace, "diff", *_WAYS[way], "-f", "-", input=text, check=False)
     assert done.returncode in (0, 1), done.stderr
@@ -34,7 +34,7 @@ def _difference(env: Environment, way: str, *manifests: Manifest) -> str:
 
 
 def _stages(env: Environment, way: str) -> dict[str, Manifest]:
-    """Return manifests, by the stage that their copies get to and stay at."""
+    """Return manifests, by the stage that their copies reach and keep."""
     absent = {"kind": "ImageProvider", "name": "absent"}
     return {
         "WaitingForProvider": env.manifest(f"{way}-waiting", providerRef=absent),
@@ -63,7 +63,7 @@ def test_no_sync_finds_a_difference_and_syncing_again_does_nothing(env: Environm
     copies = [env.existing(one["metadata"]["name"]) for stages in manifests.values() for one in stages.values()]
 
     def sync(times: int) -> None:
-        """Sync in all ways; what was there before is there afterwards."""
+        """Sync in all ways, without changing any object."""
         before = _versions(copies)
         for way, stages in manifests.items():
             for _ in range(times):
@@ -74,7 +74,7 @@ def test_no_sync_finds_a_difference_and_syncing_again_does_nothing(env: Environm
     for way, stages in manifests.items():
         for _ in range(2):  # an API server stores the defaults of a new object when it is applied a second time
             _apply(env, way, *stages.values())
-    sync(1)  # before anyone has looked at them
+    sync(1)  # before the operator has seen the objects
     env.operator(IMAGECOPY_MIN_POLL_SECONDS="1")
     for stages in manifests.values():
         for reason, manifest in stages.items():
@@ -83,12 +83,12 @@ def test_no_sync_finds_a_difference_and_syncing_again_does_nothing(env: Environm
     begin, writes = env.cloud.calls()[-1]["sequence"], [len(copy.writes()) for copy in copies]
 
     def calls_since() -> list[Manifest]:
-        return [call for call in env.cloud.calls() if call["sequence"] > begin]
+        return env.cloud.calls(since=begin)
 
     sync(_TIMES)
     env.kubectl("annotate", "imgcp", "--all", f"{_TRACKING}=renamed:imagecopy.io/ImageCopy:x/y")
-    assert {call["kind"] for call in calls_since()} <= {"job"}  # of those that are under way
-    env.copy("one-more").until_finished("Succeeded")  # by then, what there was to do about the others is done
+    assert {call["kind"] for call in calls_since()} <= {"job"}  # of the copies that run
+    env.copy("one-more").until_finished("Succeeded")  # by then, the operator has handled the others
     assert [len(copy.writes()) for copy in copies] == writes
     assert [call["body"]["name"] for call in calls_since() if call["kind"] == "copy"] == ["one-more"]
     assert {call["kind"] for call in calls_since()} <= {"job", "list", "image", "copy"}
@@ -102,7 +102,7 @@ def test_replacing_a_copy_under_way_and_done_makes_no_second_one_and_leaves_noth
     _apply(env, "client", manifest)
     copy = env.existing("golden")
     copy.until(lambda state: state.status.get("jobID"), "job id")
-    # All that the manifest does not have is gone, but for the status: the finalizer, too.
+    # This removes everything that the manifest does not have, except the status; so the finalizer is removed.
     env.replace(manifest)
     copy.until(lambda state: state.finalizers, "finalizer put back")
     copy.until_phase("Succeeded")
@@ -115,7 +115,7 @@ def test_replacing_a_copy_under_way_and_done_makes_no_second_one_and_leaves_noth
 
 
 def _patch(env: Environment, action: str, copy: Copy) -> Manifest:
-    """Do what Argo CD does for an action; return the patch."""
+    """Run an action as Argo CD does; return the patch."""
     live = copy.get().body
     assert not discover(live)[action]["disabled"]
     patch = patch_of(action, live)

@@ -1,4 +1,4 @@
-"""At every moment of a copy's life, all tools that read its status come to the right answer, and to the same one."""
+"""At every moment of a copy's life, all tools read the same, correct state from its status."""
 
 import os
 import subprocess
@@ -61,7 +61,7 @@ def _changes(words: Iterable[str]) -> list[str]:
 
 
 def _live(env: Environment) -> None:
-    """Lead all these lives, beside each other."""
+    """Run all these copies in parallel, and record their versions."""
     refusal = {"status": 400, "shape": "ims", "code": "IMG.0130", "message": "Whole image."}
     env.cloud.fault(match={"body": "job-fails-once"}, job={"fail": True})
     env.cloud.fault(match={"kind": "copy", "body": "fails-and-is-retried"}, reply=refusal)
@@ -100,7 +100,7 @@ def _live(env: Environment) -> None:
 
 
 def _assert_progress_grows(name: str, life: list[Manifest]) -> None:
-    """Within an attempt; the next one begins anew."""
+    """Progress never goes back within an attempt. The next attempt starts at 0."""
     for before, after in pairwise(version["status"] for version in life):
         if before.get("attempt", {}).get("number") == after.get("attempt", {}).get("number"):
             shown = [int(status.get("progress", "0%").rstrip("%")) for status in (before, after)]
@@ -108,7 +108,7 @@ def _assert_progress_grows(name: str, life: list[Manifest]) -> None:
 
 
 def _assert_only_status_and_finalizers_are_ours(name: str, life: list[Manifest]) -> None:
-    """What Argo CD compares stays as it was applied, and no write of ours to metadata makes it refresh at length."""
+    """The operator changes no field that Argo CD compares, and no metadata, which would make Argo CD refresh."""
     alive = [version["metadata"] for version in life if "deletionTimestamp" not in version["metadata"]]
     assert alive[-1]["generation"] - alive[0]["generation"] == _EDITS.get(name, 0), name
     for metadata in alive:
@@ -116,7 +116,7 @@ def _assert_only_status_and_finalizers_are_ours(name: str, life: list[Manifest])
         assert (set(metadata) - _VARIES, annotations) == (set(alive[0]) - _VARIES, set()), name
         assert metadata.get("finalizers", [_FINALIZER]) == [_FINALIZER]
     changes = sum(before.get("finalizers") != after.get("finalizers") for before, after in pairwise(alive))
-    assert changes <= 1, name  # put on what is deleted with its image, once
+    assert changes <= 1, name  # the finalizer of an object with policy Delete is added once
 
 
 @parallel
@@ -159,7 +159,7 @@ def test_helm_waits_for_the_copy_and_fails_with_its_message(env: Environment) ->
 
 
 class _Helm:
-    """Helm with a chart that holds one ImageCopy, named as the release."""
+    """Helm with a chart that has one ImageCopy, named like the release."""
 
     def __init__(self, env: Environment, folder: Path) -> None:
         self._env, self._folder = env, folder

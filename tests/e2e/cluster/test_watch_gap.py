@@ -1,4 +1,7 @@
-"""What happened while nobody watched, and history that is forgotten (410). A control plane of its own."""
+"""Changes during a gap of the watch, with a history that the API server has dropped (410 Gone).
+
+The control plane is one of its own.
+"""
 
 import contextlib
 import os

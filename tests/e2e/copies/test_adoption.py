@@ -1,4 +1,4 @@
-"""A copy that exists is taken over with no copy call, by its marker or by its id."""
+"""An existing copy is adopted without a copy call, by its marker or by its id."""
 
 import json
 from typing import Final

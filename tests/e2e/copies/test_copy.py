@@ -1,4 +1,4 @@
-"""The normal path: one ImageCopy, one copy in the cloud, and what a person sees of it."""
+"""The normal case: one ImageCopy, one copy in the cloud, and what a user sees of it."""
 
 import re
 from contextlib import closing
@@ -20,13 +20,13 @@ def _kinds_of_writes(copy: Copy) -> list[tuple[str, str]]:
 @parallel
 def test_copy_takes_one_post_and_three_writes(env: Environment) -> None:
     env.connect()
-    env.cloud.knobs(copy_seconds=0)  # so quick that there is no progress to write
+    env.cloud.knobs(copy_seconds=0)  # so fast that there is no progress to write
     first = env.copy("first")
     state = first.until_finished("Succeeded")
     three = [("patch", "status")] * 3
     wait_for(lambda: len(first.writes()) >= len(three), "the writes in the audit log")
     env.copy("second").until_finished("Succeeded")
-    # What the second one took, the first has rested.
+    # While the second copy ran, the first one was idle.
     assert _kinds_of_writes(first) == three
     assert len(env.cloud.posts("first")) == 1
     [image] = env.cloud.copies("first")

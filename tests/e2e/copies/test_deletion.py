@@ -1,4 +1,4 @@
-"""Deleting an ImageCopy lets go of it at once and leaves the copy; applying it again takes the copy over."""
+"""Deleting an ImageCopy with policy Retain is immediate and keeps the copy. Applying it again adopts the copy."""
 
 from e2e.environment import Environment
 from e2e.parallel import parallel
@@ -39,7 +39,7 @@ def test_deleted_while_the_copy_call_is_under_way_and_applied_again_takes_over_t
     env.cloud.fault("copy", when="after", delay_seconds=4)
     copy = env.copy("golden")
     wait_for(env.cloud.posts, "the copy call under way")
-    # A tick under way is not broken off, so this one takes as long as the cloud takes for its reply.
+    # A running reconcile is not interrupted, so this deletion waits for the reply of the cloud.
     copy.delete()
     env.copy("golden").until_finished("Succeeded")
     assert len(env.cloud.posts()) == 1

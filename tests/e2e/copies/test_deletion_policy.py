@@ -1,4 +1,4 @@
-"""deletionPolicy: Delete deletes the image before the object goes, Retain always lets go of the object."""
+"""deletionPolicy: Delete deletes the image before the object, Retain always releases the object."""
 
 import os
 from typing import Final
@@ -6,6 +6,7 @@ from typing import Final
 import pytest
 
 from e2e.environment import Environment
+from e2e.objects import Copy
 from e2e.parallel import parallel
 from support.waiting import wait_for
 
@@ -13,11 +14,18 @@ _QUICK_SECONDS: Final = 5.0
 _SLOW: Final = bool(os.environ.get("IMAGECOPY_SLOW_TESTS"))
 
 
-@parallel
-def test_policy_delete_deletes_the_image_and_then_the_object(env: Environment) -> None:
+def _finished_copy(env: Environment) -> Copy:
+    """Return an ImageCopy with the policy Delete that has succeeded."""
     env.connect()
     copy = env.copy("golden", deletionPolicy="Delete")
-    image_id = copy.until_phase("Succeeded").status["imageID"]
+    copy.until_phase("Succeeded")
+    return copy
+
+
+@parallel
+def test_policy_delete_deletes_the_image_and_then_the_object(env: Environment) -> None:
+    copy = _finished_copy(env)
+    image_id = copy.get().status["imageID"]
     copy.delete(20)
     assert env.cloud.copies() == []
     assert len(env.cloud.calls("delete")) == 1
@@ -55,9 +63,8 @@ def test_policy_delete_without_a_copy_goes_at_once(env: Environment) -> None:
 
 @parallel
 def test_protected_image_blocks_its_deletion_until_it_may_be_deleted(env: Environment) -> None:
-    env.connect()
-    copy = env.copy("golden", deletionPolicy="Delete")
-    image_id = copy.until_phase("Succeeded").status["imageID"]
+    copy = _finished_copy(env)
+    image_id = copy.get().status["imageID"]
     env.cloud.change_image(image_id, props={"protected": True})
     env.api.delete(copy.path)
     copy.until_reason("DeletionBlocked")
@@ -68,9 +75,8 @@ def test_protected_image_blocks_its_deletion_until_it_may_be_deleted(env: Enviro
 
 @parallel
 def test_switching_to_retain_frees_an_object_whose_image_is_protected(env: Environment) -> None:
-    env.connect()
-    copy = env.copy("golden", deletionPolicy="Delete")
-    image_id = copy.until_phase("Succeeded").status["imageID"]
+    copy = _finished_copy(env)
+    image_id = copy.get().status["imageID"]
     env.cloud.change_image(image_id, props={"protected": True})
     env.api.delete(copy.path)
     state = copy.until_reason("DeletionBlocked")
@@ -85,9 +91,7 @@ def test_switching_to_retain_frees_an_object_whose_image_is_protected(env: Envir
 
 @parallel
 def test_switching_to_retain_frees_an_object_whose_secret_is_gone(env: Environment) -> None:
-    env.connect()
-    copy = env.copy("golden", deletionPolicy="Delete")
-    copy.until_phase("Succeeded")
+    copy = _finished_copy(env)
     env.api.delete(f"/api/v1/namespaces/{env.namespace}/secrets/login")
     env.copy("probe", "queued").until_reason("WaitingForProvider")
     env.api.delete(copy.path)
@@ -99,9 +103,7 @@ def test_switching_to_retain_frees_an_object_whose_secret_is_gone(env: Environme
 
 @parallel
 def test_blocked_deletion_goes_on_when_the_cloud_is_back(env: Environment) -> None:
-    env.connect()
-    copy = env.copy("golden", deletionPolicy="Delete")
-    copy.until_phase("Succeeded")
+    copy = _finished_copy(env)
     env.cloud.stop()
     env.api.delete(copy.path)
     copy.until_reason("DeletionBlocked")
@@ -124,17 +126,12 @@ def test_image_without_our_marker_is_kept(env: Environment) -> None:
 @pytest.mark.timeout(240)
 @parallel
 def test_deletion_that_the_cloud_agrees_to_and_does_not_do_is_not_believed(env: Environment) -> None:
-    env.connect()
     env.cloud.knobs(delete_fails="on")
-    copy = env.copy("golden", deletionPolicy="Delete")
-    copy.until_phase("Succeeded")
+    copy = _finished_copy(env)
     env.api.delete(copy.path)
     deletion = wait_for(lambda: env.cloud.calls("delete"), "deletion asked for")[0]
 
-    def looks() -> list[object]:
-        return [call for call in env.cloud.calls("list") if call["sequence"] > deletion["sequence"]]
-
-    wait_for(lambda: len(looks()) >= 2, "looks whether the image is gone")
+    wait_for(lambda: len(env.cloud.calls("list", since=deletion["sequence"])) >= 2, "checks whether the image is gone")
     assert copy.get().phase == "Deleting"
     if _SLOW:
         assert "still there" in copy.until_reason("DeletionBlocked", seconds=120).message

@@ -1,4 +1,4 @@
-"""What goes wrong in the cloud: reported in the cloud's own words, tried again only where that can help."""
+"""Failures in the cloud are reported with the cloud's own message, and retried only where a retry can help."""
 
 from e2e.environment import Environment
 from e2e.objects import CopyState
@@ -133,7 +133,7 @@ def test_used_up_quota_is_waited_for(env: Environment) -> None:
     assert state.condition("Stalled") == {}
     assert "IMG.0015" in copy.until_event("WaitingForQuota")
     env.cloud.knobs(quota=50)
-    # The first pause is half a minute: a quota does not grow by asking often.
+    # The first pause is half a minute, because a quota seldom changes.
     state = copy.until_finished("Succeeded", seconds=90)
     assert state.outcomes == [("Rejected", "IMG.0015"), ("Succeeded", None)]
 

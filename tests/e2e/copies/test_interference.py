@@ -1,4 +1,4 @@
-"""What others do to our objects and our cloud while a copy is under way: still one copy."""
+"""Other users change objects and images while a copy runs: there is still one copy."""
 
 from typing import Final
 
@@ -106,7 +106,7 @@ def test_throttling_stops_all_calls_for_the_time_that_the_cloud_names(env: Envir
     for copy in copies:
         copy.until_finished("Succeeded", 90)
     [throttled] = [call["time"] for call in env.cloud.calls() if call["status"] == 429]
-    # A call of another object that was under way already may arrive a moment later.
+    # A call for another object, which was already on its way, may arrive a moment later.
     [after, *_] = [call["time"] for call in env.cloud.calls() if call["time"] >= throttled + 1]
     assert after - throttled >= _RETRY_AFTER_SECONDS - 0.1
     assert len(env.cloud.posts()) == len(copies)
@@ -115,7 +115,7 @@ def test_throttling_stops_all_calls_for_the_time_that_the_cloud_names(env: Envir
 @pytest.mark.timeout(240)
 @parallel
 def test_api_writes_of_others_at_every_moment_make_one_copy(env: Environment) -> None:
-    """Each status write of ours is met by one of somebody else, so that ours are refused again and again."""
+    """Another client writes the status before each write of the operator, so that the operator's writes conflict."""
     env.connect()
     env.cloud.knobs(copy_seconds=3)
     copy = env.copy("golden")

@@ -1,4 +1,4 @@
-"""At most maxConcurrentCopies jobs run at a project, oldest object first; who waits calls nobody and writes once.
+"""At most maxConcurrentCopies jobs run in a project, oldest object first. A waiting object makes no call and one write.
 
 The simulator refuses one job more than the limit, so a limit that does not hold shows as a refused copy call.
 """
@@ -25,7 +25,7 @@ def _assert_never_too_many(env: Environment, copies: list[Copy]) -> None:
 
 
 def _fill(env: Environment) -> list[Copy]:
-    """Take all slots for as long as we like."""
+    """Use all slots until the test ends."""
     env.cloud.fault(job={"stuck": True}, count=_SLOTS)
     running = [env.copy(f"running-{number}") for number in range(_SLOTS)]
     for copy in running:
@@ -45,19 +45,19 @@ def test_waiting_for_a_slot_costs_one_write_and_no_call_and_the_oldest_is_next(e
         assert f"all {_SLOTS} slots" in state.message
 
     def calls_since() -> list[str]:
-        return [call["kind"] for call in env.cloud.calls() if call["sequence"] > begin]
+        return [call["kind"] for call in env.cloud.calls(since=begin)]
 
     wait_for(lambda: calls_since().count("job") >= _SLOTS, "looks at the jobs that run")
     assert set(calls_since()) == {"job"}
     for copy in waiting:
         writes = [(event.verb, event.subresource) for event in copy.writes()]
-        assert writes == [("patch", "status")]  # that it waits
+        assert writes == [("patch", "status")]  # the write that reports waiting
     for job in env.cloud.jobs():
         env.cloud.change_job(job["job_id"], end="SUCCESS")
     for copy in running + waiting:
         copy.until_finished("Succeeded", seconds=110)
     _assert_never_too_many(env, running + waiting)
-    # Two that get their slots at the same moment may overtake each other on the way to the cloud.
+    # Calls of two objects that get their slots at the same moment may arrive in either order.
     for place, post in enumerate(env.cloud.posts()[_SLOTS:]):
         assert abs(int(post["body"]["name"].removeprefix("waiting-")) - place) < _SLOTS
 

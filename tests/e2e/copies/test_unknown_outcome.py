@@ -1,4 +1,4 @@
-"""A copy whose outcome nobody knows, and what the sweep finds out about finished ones."""
+"""Copies with an unknown outcome, and finished copies that the inventory finds changed."""
 
 from typing import Final
 

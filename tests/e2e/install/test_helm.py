@@ -1,4 +1,4 @@
-"""Installed by helm into some namespaces: the Pod's own command, files and rights make a copy, and no more."""
+"""The chart, installed for one namespace: the Pod's command, files and rights suffice for a copy, and allow no more."""
 
 from contextlib import ExitStack
 

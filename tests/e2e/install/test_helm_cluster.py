@@ -1,4 +1,7 @@
-"""Installed on an empty cluster, a control plane of its own: by helm, with CRDs and demo, and by install.yaml."""
+"""Installations on an empty cluster: by helm with CRDs and demo, and by install.yaml.
+
+The control plane is one of its own.
+"""
 
 import contextlib
 from collections.abc import Iterator
@@ -37,7 +40,7 @@ def api(plane: ControlPlane) -> Iterator[Api]:
 
 @pytest.fixture
 def emptied(api: Api) -> Iterator[None]:
-    """Take away what the test leaves, so that the next one begins on an empty cluster."""
+    """Remove what a test leaves, so that the next one starts on an empty cluster."""
     yield
     finalizers = ("-n", "default", "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
     api.plane.kubectl("patch", "imagecopies", "first-copy", *finalizers, check=False)
@@ -102,7 +105,7 @@ def test_every_set_of_values_is_taken_by_the_api_server_without_a_warning(api: A
     plane.kubectl("apply", "--server-side", "-f", "-", input=given)
     plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all", check=False)
     for name, values in chart.value_sets().items():
-        # The Pods of hooks need an account that a dry run does not make; the demo runs them.
+        # The Pods of hooks need an account that a dry run does not create; the test of the demo runs them.
         objects = [found for found in chart.render(values) if found["kind"] != "Pod"]
         text = yaml.safe_dump_all(objects)
         dry = plane.kubectl("apply", "--server-side", "--dry-run=server", "-f", "-", input=text)
@@ -111,7 +114,7 @@ def test_every_set_of_values_is_taken_by_the_api_server_without_a_warning(api: A
 
 
 def _stub(kind: str) -> dict[str, Any]:
-    """Return a CRD of the Prometheus operator's that lets everything pass."""
+    """Return a CRD of the Prometheus operator that accepts everything."""
     plural = f"{kind.lower()}s"
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
@@ -131,7 +134,7 @@ def _versions(api: Api) -> dict[tuple[str, str, str, str], str]:
     objects = chart.documents(kustomize.INSTALL.read_text())
     listed = api.plane.kubectl("get", "-f", kustomize.INSTALL, "-o", "yaml").stdout
     for item in yaml.safe_load(listed)["items"]:
-        # Controllers write the status of what they look after.
+        # Controllers write statuses, so the generation counts where there is one.
         item.get("metadata", {}).pop("managedFields", None)
         found[chart.key_of(item)] = str(item["metadata"].get("generation") or item["metadata"]["resourceVersion"])
     assert len(found) == len(objects)
@@ -153,7 +156,7 @@ def test_install_yaml_is_applied_twice_without_a_change(api: Api) -> None:
 
 
 def _without(schema: dict[str, Any], *fields: str) -> dict[str, Any]:
-    """Return a CRD that does not know these fields of status yet."""
+    """Return an older version of the CRD, without these fields of status."""
     older: dict[str, Any] = yaml.safe_load(yaml.safe_dump(schema))
     for field in fields:
         del older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"][field]
@@ -195,6 +198,6 @@ def test_stored_objects_outlive_an_upgrade_and_a_downgrade_of_the_crds(api: Api)
 
 
 def _accepts_project(api: Api) -> bool:
-    """Ask the API server's own documentation whether it knows the field."""
+    """Tell whether the API server's documentation has the field."""
     shown = api.plane.kubectl("explain", "imagecopy.status.projectID", check=False)
     return shown.returncode == 0

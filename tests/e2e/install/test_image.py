@@ -1,4 +1,4 @@
-"""The operator with the dependencies that the image has; which are dropped: deploy/image/slim.py."""
+"""The operator with the dependencies of the container image, without what deploy/image/slim.py removes."""
 
 from e2e.environment import Environment
 from e2e.parallel import parallel_with_own_operator

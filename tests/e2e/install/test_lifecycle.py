@@ -1,4 +1,4 @@
-"""Upgraded, uninstalled and installed anew with copies under way: none is made twice, none is lost."""
+"""Upgrade, uninstallation and reinstallation while copies run: no copy is made twice, none is lost."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from e2e.pod import Box
 from support.waiting import wait_for
 
 _GAP_SECONDS = 30
-"""A promise of ours: no job goes unseen for longer because the operator's Pod is replaced."""
+"""A promise of the operator: replacing its Pod interrupts the polls of a job for less than this."""
 
 
 @contextmanager

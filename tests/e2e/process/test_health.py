@@ -1,4 +1,4 @@
-"""Probes and metrics of an operator on a real API server, whose bookmarks they rest on."""
+"""Probes and metrics of an operator on a real API server, whose bookmarks the probes depend on."""
 
 from prometheus_client.parser import text_string_to_metric_families
 

@@ -1,4 +1,4 @@
-"""What all operators logged in all these tests, and what they wrote into the cluster. It is run last."""
+"""The logs of all operators of the end-to-end tests, and what they wrote into the cluster. These tests run last."""
 
 import base64
 import json
@@ -38,7 +38,7 @@ def logs(running: Running, evidence: Path) -> list[Path]:
 def _lines(logs: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
     for log in logs:
         for line in log.read_text().splitlines():
-            if not line.startswith("imagecopy: "):  # why it did not start is for people
+            if not line.startswith("imagecopy: "):  # an error at the start is plain text
                 yield f"{log.name}: {line[:1000]}", json.loads(line)
 
 
@@ -79,7 +79,7 @@ def test_every_line_is_json_and_names_its_object(logs: list[Path]) -> None:
 
 def test_no_line_tells_of_a_bug(logs: list[Path]) -> None:
     for line, fields in _lines(logs):
-        if not fields["logger"].startswith("kopf"):  # which takes an API server that is gone as an error
+        if not fields["logger"].startswith("kopf"):  # kopf logs an outage of the API server as an error
             assert fields["level"] not in ("error", "critical"), line
         assert "Traceback" not in line
         assert "exception" not in fields, line

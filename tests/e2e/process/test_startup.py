@@ -1,4 +1,4 @@
-"""How the operator starts, or says why it does not."""
+"""Errors at the start of the operator, and waiting for the API server."""
 
 import socket
 import subprocess
@@ -67,7 +67,7 @@ def test_api_server_that_does_not_answer_is_waited_for_and_named(env: Environmen
     kubeconfig.write_text(yaml.safe_dump(config))
     operator = env.shared.operator("nowhere", kubeconfig=kubeconfig)
     try:
-        # An API server that is being restarted is waited for, for half a minute.
+        # The operator waits half a minute for the API server, which may be restarting.
         assert operator.process.wait(90) == 1
     finally:
         operator.kill()

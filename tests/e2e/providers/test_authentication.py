@@ -1,4 +1,4 @@
-"""Every way to log in makes a copy: the Secret's keys choose it, the cloud checks it for real."""
+"""A copy with each authentication method. The keys of the Secret select the method, and the cloud checks it."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ _REGION = "eu-sim-1"
 
 
 def _copied(env: Environment, way: str, source: str = "plain") -> Any:
-    """Make a copy; return the copy call that the cloud got, once."""
+    """Make a copy; return the only copy call that the cloud received."""
     return _posted(env, env.copy(f"by-{way}", source))
 
 
@@ -150,7 +150,7 @@ def test_the_operators_own_identity_copies_by_node_agency_pod_identity_and_servi
 
 
 def _trust_cluster(env: Environment, audience: str) -> None:
-    """Make the API server's signing keys known to the cloud, as its administrator would."""
+    """Register the API server's signing keys in the cloud, as an administrator does."""
     issuer = json.loads(env.kubectl("get", "--raw", "/.well-known/openid-configuration"))["issuer"]
     jwks = json.loads(env.kubectl("get", "--raw", "/openid/v1/jwks"))
     env.cloud.trust("cluster", {"issuer": issuer, "audience": audience, "jwks": jwks})

@@ -1,4 +1,4 @@
-"""Where an operator's calls go: never to an address that a provider smuggles in, and by a proxy where there is one."""
+"""Outbound connections: never to a forbidden address that a provider names, and through a proxy if one is set."""
 
 import base64
 import socket
@@ -47,7 +47,7 @@ def test_name_that_is_allowed_but_resolves_to_loopback_is_named_and_never_called
 
 
 class _Proxy(BaseHTTPRequestHandler):
-    """Forwards plain http to this machine, whatever the name, for one user; makes no tunnels."""
+    """Forwards plain http for one user to this machine, whatever the host name. It makes no tunnels."""
 
     protocol_version = "HTTP/1.1"
     server: "_ProxyServer"

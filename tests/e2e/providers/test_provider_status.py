@@ -1,4 +1,4 @@
-"""What a provider tells of itself, whom it serves, and that a copy stays with its project."""
+"""The status of a provider, the namespaces it allows, and copies that stay with their project."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def _path(env: Environment) -> str:
 
 
 def _ready(env: Environment, path: str | None = None) -> Manifest:
-    """Return the condition Ready of a provider; empty if it is not there."""
+    """Return the condition Ready of a provider, or an empty dict if it has none."""
     conditions = (env.api.get(path or _path(env)).get("status") or {}).get("conditions", [])
     return next((condition for condition in conditions if condition["type"] == "Ready"), {})
 

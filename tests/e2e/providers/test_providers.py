@@ -1,4 +1,4 @@
-"""Trouble with provider, Secret and login: the object names what to mend, and goes on when it is mended."""
+"""Problems with provider, Secret and login: the object names the fix, and continues after it."""
 
 import time
 
@@ -70,7 +70,7 @@ def test_wrong_password_is_told_with_few_logins_and_a_new_one_is_picked_up(env: 
     for copy in copies:
         state = _until_not_ready(copy, "CredentialsInvalid", f"Secret {env.namespace}/login")
         assert "The username or password is wrong" in state.message
-    # Five wrong logins in a row lock an account, so the count over some time is what matters.
+    # Five wrong logins in a row lock an account, so the test counts the logins during some time.
     first = env.cloud.calls("token")[0]["time"]
     wait_for(lambda: time.time() > first + 20, "20 s since the first login")
     assert len(env.cloud.calls("token")) <= 2

@@ -13,19 +13,19 @@ from click.testing import CliRunner
 
 from ims_simulator.app import create_app
 from ims_simulator.cli import main
-from ims_simulator.clock.cloud_clock import ClockOrder, CloudClock
+from ims_simulator.clock.cloud_clock import ClockChange, CloudClock
 from ims_simulator.settings.knobs import Knobs
 from ims_simulator.state.cloud import Cloud
 from simulator.harness import COPY_SECONDS, START, FakeClock, Sim
 
 
-async def _clock(sim: Sim, **order: object) -> Any:
-    answer = await sim.control("POST", "/clock", order)
+async def _clock(sim: Sim, **change: object) -> Any:
+    answer = await sim.control("POST", "/clock", change)
     assert answer.status == 200, answer.text
     return answer.body
 
 
-async def test_a_ten_minute_copy_takes_no_ten_minutes(sim: Sim) -> None:
+async def test_moving_the_clock_finishes_a_copy(sim: Sim) -> None:
     job_id = await sim.accepted()
     shown = await _clock(sim, advance_seconds=COPY_SECONDS)
     assert (await sim.job(job_id)).body["status"] == "SUCCESS"
@@ -33,7 +33,7 @@ async def test_a_ten_minute_copy_takes_no_ten_minutes(sim: Sim) -> None:
     assert (await sim.control("GET", "/clock")).body == shown == (await sim.control("GET", "/config")).body["clock"]
 
 
-async def test_without_an_order_it_is_the_real_time(sim: Sim) -> None:
+async def test_the_clock_starts_as_the_real_time(sim: Sim) -> None:
     assert (await sim.control("GET", "/clock")).body == {
         "now": "2025-06-15T15:06:40.250Z",
         "epoch_seconds": START,
@@ -44,7 +44,7 @@ async def test_without_an_order_it_is_the_real_time(sim: Sim) -> None:
     }
 
 
-async def test_tokens_windows_retention_and_dates_follow_it(sim: Sim) -> None:
+async def test_tokens_windows_retention_and_dates_follow_the_clock(sim: Sim) -> None:
     await sim.knobs(job_retention_seconds=3600, rate_limit=1, rate_kind="copy")
     job_id = await sim.accepted()
     assert (await sim.copy()).status == 429
@@ -68,7 +68,7 @@ async def test_a_frozen_clock_stands_still_until_it_is_moved(sim: Sim) -> None:
     assert (job["status"], job["end_time"]) == ("SUCCESS", "2025-06-15T15:16:40.250Z")
 
 
-async def test_a_clock_that_goes_on_goes_on_from_where_it_stood(sim: Sim) -> None:
+async def test_a_frozen_clock_continues_from_where_it_stopped(sim: Sim) -> None:
     await _clock(sim, frozen=True)
     sim.clock.move(1000)
     assert (await sim.control("GET", "/clock")).body["ahead_seconds"] is None
@@ -77,7 +77,7 @@ async def test_a_clock_that_goes_on_goes_on_from_where_it_stood(sim: Sim) -> Non
     assert (await sim.control("GET", "/clock")).body["epoch_seconds"] == START + 5
 
 
-async def test_time_can_go_faster(sim: Sim) -> None:
+async def test_the_clock_can_run_faster(sim: Sim) -> None:
     job_id = await sim.accepted()
     await _clock(sim, speed=60)
     sim.clock.move(9)
@@ -86,14 +86,16 @@ async def test_time_can_go_faster(sim: Sim) -> None:
     assert (await sim.job(job_id)).body["status"] == "SUCCESS"
 
 
-async def test_it_can_be_set_to_a_later_time(sim: Sim) -> None:
+async def test_the_clock_can_be_set_to_a_later_time(sim: Sim) -> None:
     assert (await _clock(sim, now="2030-01-01T00:00:00Z", frozen=True))["now"] == "2030-01-01T00:00:00.000Z"
     answer = await sim.control("POST", "/clock", {"now": "2029-12-31T23:59:59Z"})
     assert answer.status == 400
-    assert answer.body["error"] == "now must not be before 2030-01-01T00:00:00.000Z: time does not go back"
+    assert answer.body["error"] == (
+        "now must not be before 2030-01-01T00:00:00.000Z, the cloud's time: the clock can't go back"
+    )
 
 
-async def test_told_to_be_real_again_it_waits_for_the_real_time_to_catch_up(sim: Sim) -> None:
+async def test_a_clock_set_back_to_real_waits_for_the_real_time(sim: Sim) -> None:
     await _clock(sim, advance_seconds=600)
     shown = await _clock(sim, real=True)
     assert (shown["real"], shown["ahead_seconds"]) == (True, 600)
@@ -103,46 +105,46 @@ async def test_told_to_be_real_again_it_waits_for_the_real_time_to_catch_up(sim:
     assert (await sim.control("GET", "/clock")).body["epoch_seconds"] == START + 601
 
 
-def test_it_never_goes_back_though_the_real_one_does() -> None:
+def test_the_clock_never_goes_back_even_if_the_real_time_does() -> None:
     real = FakeClock()
     clock = CloudClock(real)
     before = clock()
     real.move(-3600)
     assert clock() == before
-    clock.carry_out(ClockOrder(advance_seconds=10))
+    clock.apply(ClockChange(advance_seconds=10))
     assert clock() == before + 10
 
 
 @pytest.mark.parametrize(
-    ("order", "words"),
+    ("change", "words"),
     [
         ({"advance_seconds": -1}, "greater than or equal to 0"),
-        ({"advance_seconds": 1e300}, "time ends before the year 9000"),
+        ({"advance_seconds": 1e300}, "can't be set beyond 9000-01-01T00:00:00.000Z"),
         ({"now": "2030-01-01"}, "now: "),
-        ({"now": "2030-01-01T00:00:00Z", "advance_seconds": 1}, "exclude each other"),
-        ({"frozen": True, "speed": 2}, "frozen is speed 0"),
-        ({"real": True, "frozen": True}, "real goes alone"),
+        ({"now": "2030-01-01T00:00:00Z", "advance_seconds": 1}, "either advance_seconds or now, not both"),
+        ({"frozen": True, "speed": 2}, "frozen means speed 0"),
+        ({"real": True, "frozen": True}, "real can't be combined"),
         ({"real": False}, "real: Input should be True"),
         ({"speed": -1}, "greater than or equal to 0"),
         ({"back": 1}, "Extra inputs"),
     ],
 )
-async def test_orders_that_make_no_sense_say_what_is_allowed(sim: Sim, order: dict[str, Any], words: str) -> None:
-    answer = await sim.control("POST", "/clock", order)
+async def test_invalid_changes_are_refused_with_the_reason(sim: Sim, change: dict[str, Any], words: str) -> None:
+    answer = await sim.control("POST", "/clock", change)
     assert answer.status == 400
     assert words in answer.body["error"]
     assert (await sim.control("GET", "/clock")).body["real"] is True
 
 
-async def test_a_restart_with_a_state_file_keeps_it(tmp_path: Path) -> None:
+async def test_a_restart_with_a_state_file_keeps_the_clock(tmp_path: Path) -> None:
     real, path = FakeClock(), tmp_path / "state"
 
-    async def shown(order: object = None) -> Any:
+    async def shown(change: object = None) -> Any:
         app = create_app(knobs=Knobs(), state_file=path, clock=real)
         async with TestClient(TestServer(app)) as client:
             sim = Sim(client, real)
-            if order is not None:
-                await sim.control("POST", "/clock", order)
+            if change is not None:
+                await sim.control("POST", "/clock", change)
             return (await sim.control("GET", "/clock")).body
 
     assert (await shown({"advance_seconds": 600}))["ahead_seconds"] == 600
@@ -153,7 +155,7 @@ async def test_a_restart_with_a_state_file_keeps_it(tmp_path: Path) -> None:
     assert (await shown({}))["epoch_seconds"] == START + 700
 
 
-async def test_after_a_restart_no_time_comes_before_the_last_call(tmp_path: Path) -> None:
+async def test_after_a_restart_the_time_is_not_before_the_last_call(tmp_path: Path) -> None:
     real, path = FakeClock(), tmp_path / "state"
     async with TestClient(TestServer(create_app(state_file=path, clock=real))) as client:
         await Sim(client, real).start()
@@ -163,13 +165,13 @@ async def test_after_a_restart_no_time_comes_before_the_last_call(tmp_path: Path
     cloud.close()
 
 
-def test_it_can_stand_still_from_the_start() -> None:
+def test_the_clock_can_start_frozen() -> None:
     clock = CloudClock(FakeClock())
-    clock.stand_at(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
+    clock.freeze_at(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
     assert clock.shown()["now"] == "2020-01-01T00:00:00.000Z"
 
 
-def test_a_time_that_is_none_is_refused_by_the_command() -> None:
+def test_the_command_refuses_an_invalid_time() -> None:
     result = CliRunner().invoke(main, ["--port", "0", "--frozen-at", "today"])
     assert result.exit_code == 2
     assert "'today' does not match the format" in result.output

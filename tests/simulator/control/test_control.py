@@ -11,7 +11,7 @@ from ims_simulator.state import seed
 from simulator.harness import COPY_SECONDS, Sim
 
 
-async def test_config_tells_what_a_client_needs(sim: Sim) -> None:
+async def test_config_shows_what_a_client_needs(sim: Sim) -> None:
     config = sim.config
     assert config["region"] == "eu-sim-1"
     assert len(config["project_id"]) == 32
@@ -35,7 +35,7 @@ def test_another_seed_makes_another_cloud() -> None:
     assert seed.source_images(2) == seed.source_images(2)
 
 
-async def test_calls_tell_what_a_client_did(sim: Sim) -> None:
+async def test_calls_show_what_a_client_did(sim: Sim) -> None:
     await sim.control("DELETE", "/calls")
     job_id = await sim.accepted(description="x")
     await sim.job(job_id)
@@ -52,25 +52,25 @@ async def test_calls_tell_what_a_client_did(sim: Sim) -> None:
     assert (await sim.control("GET", "/calls", since="x")).status == 400
 
 
-async def test_calls_tell_the_code_of_a_refusal(sim: Sim) -> None:
+async def test_calls_show_the_code_of_a_refusal(sim: Sim) -> None:
     await sim.copy("iso")
     await sim.call("GET", "/v2/cloudimages", token="")
     assert [call["error_code"] for call in await sim.calls(since="1")] == ["IMG.0167", "0301"]
 
 
-async def test_calls_keep_no_passwords(sim: Sim) -> None:
+async def test_calls_contain_no_passwords(sim: Sim) -> None:
     (call,) = await sim.calls(kind="token")
     user = call["body"]["auth"]["identity"]["password"]["user"]
     assert (user["name"], user["password"]) == ("sim-copier", "***")
 
 
-async def test_control_calls_are_not_calls(sim: Sim) -> None:
+async def test_control_requests_are_not_in_the_call_log(sim: Sim) -> None:
     await sim.control("DELETE", "/calls")
     await sim.control("GET", "/images")
     assert await sim.calls() == []
 
 
-async def test_images_shows_hidden_and_foreign_ones_and_with_all_the_gone_ones(sim: Sim) -> None:
+async def test_images_lists_hidden_and_foreign_images_and_on_request_deleted_ones(sim: Sim) -> None:
     await sim.fault(job={"row_delay_seconds": 3600})
     await sim.accepted()
     (copy,) = (await sim.control("GET", "/images", kind="copy")).body["images"]
@@ -84,7 +84,7 @@ async def test_images_shows_hidden_and_foreign_ones_and_with_all_the_gone_ones(s
 
 async def test_a_source_image_can_be_added(sim: Sim) -> None:
     wanted = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
-    order: dict[str, Any] = {
+    body: dict[str, Any] = {
         "id": wanted,
         "name": "mine",
         "kind": "special",
@@ -93,11 +93,11 @@ async def test_a_source_image_can_be_added(sim: Sim) -> None:
         "cmk_id": sim.key("source"),
         "props": {"__os_type": "Windows"},
     }
-    assert (await sim.control("POST", "/images", order)).status == 201
+    assert (await sim.control("POST", "/images", body)).status == 201
     (image,) = await sim.images(name="mine")
     assert (image["id"], image["status"], image["min_disk"]) == (wanted, "queued", 40)
     assert (image["__system__cmkid"], image["__os_type"]) == (sim.key("source"), "Windows")
-    assert (await sim.control("POST", "/images", order)).status == 409
+    assert (await sim.control("POST", "/images", body)).status == 409
     listed = (await sim.control("GET", "/config")).body["source_images"]
     assert {"id": wanted, "name": "mine", "kind": "special", "status": "queued"} in listed
 
@@ -116,11 +116,11 @@ async def test_an_image_can_be_changed(sim: Sim) -> None:
     [
         ("POST", "/images", {"status": "ready"}, 400, "'queued', 'saving', 'active', 'killed' or 'deleted'"),
         ("POST", "/images", {"kind": "copy"}, 400, "kind must not be copy"),
-        ("POST", "/images", {"props": {"id": "x"}}, 400, "must not hold id"),
+        ("POST", "/images", {"props": {"id": "x"}}, 400, "must not contain id"),
         ("POST", "/images", {"nme": "x"}, 400, "Extra inputs"),
         ("PATCH", "/images/nothing", {}, 404, "there is no image nothing"),
         ("PATCH", "/jobs/nothing", {}, 404, "there is no job nothing"),
-        ("PATCH", "/jobs/nothing", {"end": "SUCCESS", "stuck": True}, 400, "exclude each other"),
+        ("PATCH", "/jobs/nothing", {"end": "SUCCESS", "stuck": True}, 400, "either end or stuck, not both"),
         ("PATCH", "/kms_keys/nothing", {"state": "enabled"}, 404, "there is no key nothing"),
         ("PATCH", "/kms_keys/nothing", {"state": "on"}, 400, "'enabled', 'disabled'"),
         ("PATCH", "/knobs", [], 400, "must be a JSON object"),
@@ -131,7 +131,7 @@ async def test_an_image_can_be_changed(sim: Sim) -> None:
         ("DELETE", "/config", None, 404, "GET /_simulator/config"),
     ],
 )
-async def test_bad_orders_say_what_is_allowed(
+async def test_invalid_requests_are_refused_with_the_reason(
     sim: Sim, method: str, path: str, body: object, status: int, words: str
 ) -> None:
     answer = await sim.control(method, path, body)

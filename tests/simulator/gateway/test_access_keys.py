@@ -1,4 +1,4 @@
-"""Behaviour 33: what belongs to an access key: its lock, its project, its security token."""
+"""Behaviour 33: the lock of an access key, its project and its security token."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from ims_simulator.gateway.service import MAX_BODY
 from ims_simulator.settings.knobs import Knobs
 from simulator import sdk
 from simulator.harness import COPY_SECONDS, Answer, FakeClock, Sim
+from simulator.identities import KEYS, by_token, temporary_key
 from simulator.signing import LOCKED, key_of, send
 
 QUOTA = "/v1/cloudimages/quota"
 
 
 def reason(answer: Answer) -> str:
-    """The gateway's refusal, without what it has in common with the others."""
+    """The reason in the gateway's refusal, without the words that all refusals share."""
     assert answer.code == (401, "APIGW.0301")
     assert answer.body["request_id"] == answer.headers["X-Request-Id"]
     return str(answer.body["error_msg"]).removeprefix("Incorrect IAM authentication information: ")
@@ -31,15 +32,8 @@ def wrong_key(sim: Sim, login: int = 0) -> Any:
     return sdk.credentials(sim.config["logins"][login]["access_key"], "wrong", sim.project_id)
 
 
-async def temporary(sim: Sim) -> Any:
-    body = {"auth": {"identity": {"methods": ["token"], "token": {"duration_seconds": 900}}}}
-    answer = await sim.call("POST", "/v3.0/OS-CREDENTIAL/securitytokens", body)
-    assert answer.status == 201, answer.text
-    return answer.body["credential"]
-
-
 @pytest.mark.behaviour(33)
-async def test_b33_a_lock_is_one_keys(sim: Sim) -> None:
+async def test_b33_a_lock_applies_to_one_key_only(sim: Sim) -> None:
     for _ in range(6):
         await send(sim, wrong_key(sim))
     assert reason(await send(sim, key_of(sim))) == LOCKED
@@ -48,7 +42,7 @@ async def test_b33_a_lock_is_one_keys(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(33)
-async def test_b33_a_lock_and_a_temporary_key_are_there_after_a_restart(tmp_path: Path) -> None:
+async def test_b33_locks_and_temporary_keys_survive_a_restart(tmp_path: Path) -> None:
     clock, path = FakeClock(), tmp_path / "state"
 
     def app_of() -> Application:
@@ -57,7 +51,7 @@ async def test_b33_a_lock_and_a_temporary_key_are_there_after_a_restart(tmp_path
     async with TestClient(TestServer(app_of())) as client:
         sim = Sim(client, clock)
         await sim.start()
-        key = await temporary(sim)
+        key = await temporary_key(sim)
         for _ in range(6):
             await send(sim, wrong_key(sim))
     async with TestClient(TestServer(app_of())) as client:
@@ -69,7 +63,7 @@ async def test_b33_a_lock_and_a_temporary_key_are_there_after_a_restart(tmp_path
 
 
 @pytest.mark.behaviour(33)
-async def test_b33_without_a_project_it_is_the_regions_own(sim: Sim) -> None:
+async def test_b33_a_signature_without_a_project_is_for_the_regions_main_project(sim: Sim) -> None:
     known = sim.config["logins"][0]
     login = sdk.credentials(known["access_key"], known["secret_key"])
     answer = await send(sim, login, path="/v2/cloudimages", query=[("__imagetype", "private")])
@@ -86,8 +80,8 @@ async def test_b33_a_project_of_another_account_is_refused(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(33)
-async def test_b33_a_temporary_key_is_nothing_without_its_security_token(sim: Sim) -> None:
-    key = await temporary(sim)
+async def test_b33_a_temporary_key_needs_its_security_token(sim: Sim) -> None:
+    key = await temporary_key(sim)
     without = sdk.credentials(key["access"], key["secret"], sim.project_id)
     assert reason(await send(sim, without)) == f"Get secretKey failed,ak:{key['access']},err:ak not exist"
     other = sdk.credentials(key["access"], key["secret"], sim.project_id, "another")
@@ -95,7 +89,7 @@ async def test_b33_a_temporary_key_is_nothing_without_its_security_token(sim: Si
 
 
 @pytest.mark.behaviour(33)
-async def test_b33_a_permanent_key_has_no_security_token(sim: Sim) -> None:
+async def test_b33_a_permanent_key_with_a_security_token_is_refused(sim: Sim) -> None:
     known = sim.config["logins"][0]
     login = sdk.credentials(known["access_key"], known["secret_key"], sim.project_id, "invented")
     assert reason(await send(sim, login)) == "decrypt token fail"
@@ -104,7 +98,7 @@ async def test_b33_a_permanent_key_has_no_security_token(sim: Sim) -> None:
 @pytest.mark.behaviour(33)
 async def test_b33_the_code_of_an_expired_key_can_be_chosen(sim: Sim) -> None:
     await sim.knobs(temporary_key_seconds=30, expired_key_code="0301")
-    key = await temporary(sim)
+    key = await temporary_key(sim)
     sim.clock.move(30)
     login = sdk.credentials(key["access"], key["secret"], sim.project_id, key["securitytoken"])
     assert (await send(sim, login)).code == (401, "APIGW.0301")
@@ -112,7 +106,7 @@ async def test_b33_the_code_of_an_expired_key_can_be_chosen(sim: Sim) -> None:
 
 @pytest.mark.behaviour(33)
 @pytest.mark.parametrize("date", ["20250615T150640", "yesterday", "2025-06-15T15:06:40Z"])
-async def test_b33_the_date_has_one_form(sim: Sim, date: str) -> None:
+async def test_b33_the_date_must_have_the_documented_form(sim: Sim, date: str) -> None:
     answer = await send(sim, key_of(sim), changed={"X-Sdk-Date": date})
     assert reason(answer) == "calc aksk signature fail:x-sdk-date is not of the form YYYYMMDDTHHMMSSZ"
 
@@ -132,10 +126,9 @@ async def test_b33_the_newer_gateways_prefix_is_the_only_difference(sim: Sim) ->
 
 
 @pytest.mark.behaviour(33)
-async def test_b33_the_log_of_calls_holds_no_secret(sim: Sim) -> None:
-    key = await temporary(sim)
-    body = {"auth": {"identity": {"methods": ["token"], "token": {"id": sim.token}}}}
-    await sim.call("POST", "/v3.0/OS-CREDENTIAL/securitytokens", body, token="")
+async def test_b33_the_call_log_contains_no_secret(sim: Sim) -> None:
+    key = await temporary_key(sim)
+    await sim.call("POST", KEYS, by_token(id=sim.token), token="")
     await send(sim, sdk.credentials(key["access"], key["secret"], sim.project_id, key["securitytoken"]))
     await send(sim, key_of(sim))
     log = (await sim.control("GET", "/calls")).text

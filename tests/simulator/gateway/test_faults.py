@@ -1,4 +1,4 @@
-"""What goes wrong on order: behaviours 23 and 36 to 39."""
+"""Behaviours 23 and 36 to 39: injected faults, the rate limit and request ids."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_b23_504_after_the_copy_was_accepted(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(23)
-async def test_b23_a_connection_that_is_cut_before_leaves_nothing_but_the_call(sim: Sim) -> None:
+async def test_b23_a_connection_cut_before_the_call_leaves_only_a_log_entry(sim: Sim) -> None:
     await sim.fault(match={"kind": "copy"}, cut=True)
     with pytest.raises(aiohttp.ClientError):
         await sim.copy()
@@ -52,7 +52,7 @@ async def test_a_reply_is_cut_in_the_middle_of_its_body(sim: Sim) -> None:
 
 @pytest.mark.behaviour(37)
 @pytest.mark.parametrize("shape", ["html", "gateway"])
-async def test_a_reply_on_order_is_cut_in_the_middle_of_its_body(sim: Sim, shape: str) -> None:
+async def test_a_replaced_reply_is_cut_in_the_middle_of_its_body(sim: Sim, shape: str) -> None:
     await sim.fault(match={"kind": "copy"}, cut="reply", reply={"status": 502, "shape": shape})
     with pytest.raises(aiohttp.ClientPayloadError):
         await sim.copy()
@@ -97,7 +97,7 @@ async def test_b36_only_one_kind_may_be_limited(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(36)
-async def test_b36_429_on_order(sim: Sim) -> None:
+async def test_b36_a_fault_can_answer_429(sim: Sim) -> None:
     await sim.fault(match={"kind": "copy"}, reply={"status": 429, "headers": {"Retry-After": "3"}})
     answer = await sim.copy()
     assert answer.code == (429, "APIGW.0308")
@@ -138,7 +138,7 @@ async def test_b37_slow_replies(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(37)
-async def test_b37_which_calls_are_struck_and_how_often(sim: Sim) -> None:
+async def test_b37_a_fault_applies_after_skip_and_count_times(sim: Sim) -> None:
     await sim.fault(match={"path": "/jobs/", "method": "get"}, skip=1, count=2, reply={"status": 500})
     seen = [(await sim.job("0" * 32)).status for _ in range(4)]
     assert seen == [400, 500, 500, 400]
@@ -148,7 +148,7 @@ async def test_b37_which_calls_are_struck_and_how_often(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(37)
-async def test_b37_calls_are_told_apart_by_their_body(sim: Sim) -> None:
+async def test_b37_a_fault_can_match_the_body(sim: Sim) -> None:
     await sim.fault(match={"body": '"name": "second"'}, count=None, reply={"status": 500})
     assert (await sim.copy(name="first")).status == 200
     assert [(await sim.copy(name="second")).status for _ in range(3)] == [500] * 3
@@ -167,7 +167,7 @@ async def test_b37_faults_can_be_removed(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(37)
-async def test_b37_logins_fail_on_order_too(sim: Sim) -> None:
+async def test_b37_faults_apply_to_logins_too(sim: Sim) -> None:
     await sim.fault(match={"kind": "token"}, reply={"status": 503, "shape": "html"})
     assert (await sim.authenticate()).status == 503
     assert (await sim.authenticate()).status == 201
@@ -177,20 +177,20 @@ async def test_b37_logins_fail_on_order_too(sim: Sim) -> None:
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ({}, "needs one of reply, cut, delay_seconds, job"),
+        ({}, "needs at least one of reply, cut, delay_seconds, job"),
         ({"reply": {"status": 99}}, "greater than or equal to 200"),
         ({"reply": {"status": 500, "shape": "xml"}}, "'ims', 'gateway', 'keystone', 'html', 'empty' or 'json'"),
-        ({"cut": True, "reply": {"status": 500}}, "exclude each other"),
+        ({"cut": True, "reply": {"status": 500}}, "cut: true sends no reply"),
         ({"cut": "reply"}, "needs a reply to cut"),
         ({"cut": True, "match": {"path": "("}}, "not a regular expression"),
         ({"cut": True, "match": {"kind": "copies"}}, "'pod_identity', 'copy'"),
-        ({"job": {"fail": True, "stuck": True}}, "exclude each other"),
+        ({"job": {"fail": True, "stuck": True}}, "either fail or stuck, not both"),
         ({"job": {"fail": True}, "cut": True}, "a fault of its own"),
-        ({"job": {"fail": True}, "match": {"kind": "job"}}, "strikes copies"),
+        ({"job": {"fail": True}, "match": {"kind": "job"}}, "applies to copies only"),
         ({"mach": {}}, "Extra inputs are not permitted"),
     ],
 )
-async def test_b37_faults_that_make_no_sense_say_what_is_allowed(sim: Sim, spec: dict[str, Any], words: str) -> None:
+async def test_b37_invalid_faults_are_refused_with_the_reason(sim: Sim, spec: dict[str, Any], words: str) -> None:
     answer = await sim.control("POST", "/faults", spec)
     assert answer.status == 400
     assert words in answer.body["error"]
@@ -240,7 +240,7 @@ async def test_an_api_that_does_not_exist_is_0101(sim: Sim, method: str, path: s
         assert answer.code == (404, "APIGW.0101")
 
 
-async def test_the_date_of_a_reply_is_the_simulators_own(sim: Sim) -> None:
+async def test_the_date_of_a_reply_follows_the_simulated_clock(sim: Sim) -> None:
     sim.clock.move(COPY_SECONDS)
     answer = await sim.call("GET", "/v2/cloudimages")
     assert parsedate_to_datetime(answer.headers["Date"]).timestamp() == int(START) + COPY_SECONDS

@@ -1,4 +1,4 @@
-"""Behaviour 33: requests signed with an access key, checked for real."""
+"""Behaviour 33: requests that are signed with an access key."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ VECTORS = [
 def test_b33_published_signatures_match(
     method: str, target: str, headers: dict[str, str], body: bytes, expected: str
 ) -> None:
-    told = {"Host": "ims.eu-de.otc.t-systems.com", **headers}
-    names = ";".join(sorted(name.lower() for name in told))
-    told["Authorization"] = f"SDK-HMAC-SHA256 Access=AKEXAMPLE0000000TEST, SignedHeaders={names}, Signature={expected}"
-    raw = tuple((name.encode(), value.encode()) for name, value in told.items())
+    sent = {"Host": "ims.eu-de.otc.t-systems.com", **headers}
+    names = ";".join(sorted(name.lower() for name in sent))
+    sent["Authorization"] = f"SDK-HMAC-SHA256 Access=AKEXAMPLE0000000TEST, SignedHeaders={names}, Signature={expected}"
+    raw = tuple((name.encode(), value.encode()) for name, value in sent.items())
     request = RawRequest(method, target.encode(), raw, body)
     signature = signature_of(request)
     canonical = request.canonical(signature.signed_headers)
@@ -62,7 +62,7 @@ def test_b33_published_signatures_match(
     assert not signature.matches(canonical, SECRET + "x")
 
 
-async def test_b33_what_the_official_signer_signs_is_taken(sim: Sim) -> None:
+async def test_b33_requests_of_the_official_signer_are_accepted(sim: Sim) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
@@ -90,7 +90,7 @@ async def test_b33_a_signed_copy_is_made(sim: Sim) -> None:
         ({"Authorization": "SDK-HMAC-SHA256 Access=nonsense"}, "calc aksk signature fail"),
     ],
 )
-async def test_b33_what_was_changed_after_signing_is_refused(sim: Sim, changed: dict[str, str], words: str) -> None:
+async def test_b33_a_request_changed_after_signing_is_refused(sim: Sim, changed: dict[str, str], words: str) -> None:
     answer = await send(sim, key_of(sim), changed=changed)
     assert answer.code == (401, "APIGW.0301")
     assert words in answer.body["error_msg"]
@@ -106,7 +106,7 @@ async def test_b33_a_changed_body_is_refused(sim: Sim) -> None:
     assert await sim.images(name="two") == []
 
 
-async def test_b33_a_wrong_secret_is_told_what_was_to_be_signed(sim: Sim) -> None:
+async def test_b33_the_refusal_of_a_wrong_secret_contains_the_canonical_request(sim: Sim) -> None:
     wrong = sdk.credentials(sim.config["logins"][0]["access_key"], "wrong", sim.project_id)
     answer = await send(sim, wrong)
     assert "canonicalRequest:GET|/v1/cloudimages/quota/||" in answer.body["error_msg"]
@@ -114,7 +114,7 @@ async def test_b33_a_wrong_secret_is_told_what_was_to_be_signed(sim: Sim) -> Non
     assert "canonicalRequest" not in (await send(sim, wrong)).text
 
 
-async def test_b33_an_unknown_key_does_not_exist(sim: Sim) -> None:
+async def test_b33_an_unknown_key_is_refused(sim: Sim) -> None:
     answer = await send(sim, sdk.credentials("NOSUCHKEY", "x", sim.project_id))
     assert answer.code == (401, "APIGW.0301")
     assert "ak:NOSUCHKEY,err:ak not exist" in answer.body["error_msg"]
@@ -138,7 +138,7 @@ async def test_b33_more_than_five_failures_in_a_row_lock_the_key(sim: Sim) -> No
     wrong = sdk.credentials(known["access_key"], "wrong", sim.project_id)
     for _ in range(5):
         assert LOCKED not in (await send(sim, wrong)).text
-    assert (await send(sim, key_of(sim))).status == 200, "five are not too many, and a right one ends the row"
+    assert (await send(sim, key_of(sim))).status == 200, "five are not too many, and a right signature resets the count"
     for _ in range(6):
         await send(sim, wrong)
     assert LOCKED in (await send(sim, key_of(sim))).text
@@ -170,7 +170,7 @@ async def test_b33_another_kind_of_authorization_is_0303(sim: Sim) -> None:
     assert answer.code == (401, "APIGW.0303")
 
 
-def test_b33_a_temporary_key_knows_whom_it_is_for() -> None:
+def test_b33_a_temporary_key_has_the_fields_of_its_holder() -> None:
     holder = Holder(user="u", domain_id="d", project_id=None)
     key = TemporaryKey(id="k", secret="s", security_token="t", expires_at=1, **holder.model_dump())
     assert key.method == "password"

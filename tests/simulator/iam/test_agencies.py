@@ -1,4 +1,4 @@
-"""Behaviours 34 and 35: agencies, by which one account acts for another."""
+"""Behaviours 34 and 35: agencies, through which one account acts for another."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ async def test_b34_an_agency_acts_in_the_account_that_made_it(sim: Sim) -> None:
     [("sim-closed-agency", AGENT, 403), ("sim-copy-agency", 0, 403), ("no-agency", AGENT, 404)],
     ids=["trusts another", "not an agent operator", "unknown"],
 )
-async def test_b34_an_agency_that_may_not_be_taken_is_refused(sim: Sim, name: str, login: int, code: int) -> None:
+async def test_b34_assuming_an_agency_without_permission_is_refused(sim: Sim, name: str, login: int, code: int) -> None:
     assert (await agency_token(sim, name, login)).code == (code, code)
 
 
 @pytest.mark.behaviour(34)
-async def test_b34_the_agency_may_have_to_be_named_the_other_way(sim: Sim) -> None:
+async def test_b34_the_field_that_names_the_agency_can_be_chosen(sim: Sim) -> None:
     assert (await agency_token(sim, key="xrole_name")).status == 201
     await sim.knobs(agency_key="xrole_name")
     assert (await agency_token(sim)).code == (400, 400)
@@ -50,7 +50,7 @@ async def test_b34_the_agency_may_have_to_be_named_the_other_way(sim: Sim) -> No
 
 @pytest.mark.behaviour(35)
 @pytest.mark.parametrize("status", [403, 400])
-async def test_b35_whoever_may_only_read_is_refused(sim: Sim, status: int) -> None:
+async def test_b35_a_copy_by_a_reader_is_refused(sim: Sim, status: int) -> None:
     await sim.knobs(permission_status=status)
     path = f"/v1/cloudimages/{sim.source()}/copy"
     signed = await send(sim, key_of(sim, 1), "POST", path, body=b'{"name": "n"}')
@@ -61,16 +61,16 @@ async def test_b35_whoever_may_only_read_is_refused(sim: Sim, status: int) -> No
 
 
 @pytest.mark.behaviour(34)
-async def test_b34_an_agencys_token_tells_who_took_it(sim: Sim) -> None:
-    told = (await agency_token(sim)).body["token"]
-    assert told["methods"] == ["assume_role"]
-    assert told["user"]["name"] == "sim-partner/sim-copy-agency"
-    assert told["assumed_by"]["user"]["name"] == "sim-agent"
-    assert told["assumed_by"]["user"]["domain"]["name"] == "sim-domain"
+async def test_b34_the_token_of_an_agency_names_who_assumed_it(sim: Sim) -> None:
+    token = (await agency_token(sim)).body["token"]
+    assert token["methods"] == ["assume_role"]
+    assert token["user"]["name"] == "sim-partner/sim-copy-agency"
+    assert token["assumed_by"]["user"]["name"] == "sim-agent"
+    assert token["assumed_by"]["user"]["domain"]["name"] == "sim-domain"
 
 
 @pytest.mark.behaviour(34)
-async def test_b34_the_configuration_tells_what_an_agency_can_copy(sim: Sim) -> None:
+async def test_b34_the_configuration_names_an_image_that_an_agency_can_copy(sim: Sim) -> None:
     token = (await agency_token(sim)).headers["X-Subject-Token"]
     source = agency(sim, "sim-copy-agency")["source_image_id"]
     copy = await sim.call("POST", f"/v1/cloudimages/{source}/copy", {"name": "theirs"}, token=token)
@@ -86,21 +86,21 @@ async def test_b34_the_account_of_an_agency_may_be_given_by_its_id(sim: Sim) -> 
 
 
 @pytest.mark.behaviour(34)
-async def test_b34_an_agency_cannot_be_taken_by_an_agency(sim: Sim) -> None:
+async def test_b34_an_agency_cannot_be_assumed_by_an_agency(sim: Sim) -> None:
     token = (await agency_token(sim)).headers["X-Subject-Token"]
     assert (await sim.call("POST", TOKENS, {"auth": assume(sim)}, token=token)).code == (403, 403)
 
 
 @pytest.mark.behaviour(34)
 @pytest.mark.parametrize("token", ["", "MIIinvented"])
-async def test_b34_an_agency_is_not_taken_without_a_token(sim: Sim, token: str) -> None:
+async def test_b34_assuming_an_agency_needs_a_valid_token(sim: Sim, token: str) -> None:
     answer = await sim.call("POST", TOKENS, {"auth": assume(sim)}, token=token)
     assert answer.code == (401, 401)
     assert answer.headers["X-IAM-Trace-Id"]
 
 
 @pytest.mark.behaviour(34)
-async def test_b34_an_agency_is_not_taken_with_an_expired_token(sim: Sim) -> None:
+async def test_b34_assuming_an_agency_with_an_expired_token_is_refused(sim: Sim) -> None:
     await sim.knobs(token_seconds=60)
     token = await agent_token(sim)
     sim.clock.move(60)
@@ -109,13 +109,13 @@ async def test_b34_an_agency_is_not_taken_with_an_expired_token(sim: Sim) -> Non
 
 @pytest.mark.behaviour(34)
 @pytest.mark.parametrize("scope", [{"project": {"name": "eu-sim-1_other"}}, {"domain": {"name": "sim-domain"}}])
-async def test_b34_the_takers_own_account_is_no_scope_of_an_agency(sim: Sim, scope: Any) -> None:
+async def test_b34_a_token_of_an_agency_cannot_be_scoped_to_the_callers_account(sim: Sim, scope: Any) -> None:
     body = {"auth": {**assume(sim), "scope": scope}}
     assert (await sim.call("POST", TOKENS, body, token=await agent_token(sim))).code == (401, 401)
 
 
 @pytest.mark.behaviour(34)
-async def test_b34_another_account_is_no_scope_of_a_user(sim: Sim) -> None:
+async def test_b34_a_token_of_a_user_cannot_be_scoped_to_another_account(sim: Sim) -> None:
     assert (await sim.authenticate(scope={"domain": {"name": "sim-partner"}})).code == (401, 401)
     assert (await sim.authenticate(scope={"domain": {"id": sim.config["domain"]["id"]}})).status == 201
 

@@ -1,4 +1,4 @@
-"""Behaviours 35 and 44: tokens for workloads that an OpenID Connect issuer vouches for."""
+"""Behaviours 35 and 44: tokens for workloads with an ID token of an OpenID Connect issuer."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from simulator.identities import (
     KEYS,
     SUBJECT,
     Issuer,
+    by_token,
     exchange,
     trust,
 )
@@ -43,9 +44,7 @@ async def test_b44_a_service_account_token_is_exchanged_for_a_token_of_the_proje
     ],
     ids=str,
 )
-async def test_b44_an_id_token_that_proves_nothing_is_refused(
-    sim: Sim, issuer: Issuer, changes: dict[str, object]
-) -> None:
+async def test_b44_an_invalid_id_token_is_refused(sim: Sim, issuer: Issuer, changes: dict[str, object]) -> None:
     await trust(sim, issuer)
     answer = await exchange(sim, issuer.token(sim.clock(), **changes))
     assert answer.status == 401
@@ -65,29 +64,28 @@ async def test_b44_another_key_a_changed_token_and_an_unknown_provider_are_refus
     assert (await exchange(sim, good)).status == 401
 
 
-async def swap(sim: Sim, body: object, provider: str = "k8s") -> Answer:
+async def exchange_body(sim: Sim, body: object, provider: str = "k8s") -> Answer:
     return await sim.call("POST", ID_TOKENS, body, headers={"X-Idp-Id": provider}, token="")
 
 
 @pytest.mark.behaviour(44)
-async def test_b44_a_federated_user_is_told_as_one(sim: Sim, issuer: Issuer) -> None:
+async def test_b44_a_token_shows_that_its_user_is_federated(sim: Sim, issuer: Issuer) -> None:
     await trust(sim, issuer)
-    told = (await exchange(sim, issuer.token(sim.clock()))).body["token"]
-    assert told["methods"] == ["mapped"]
-    assert told["user"]["name"] == SUBJECT
-    assert told["user"]["OS-FEDERATION"]["identity_provider"] == {"id": "k8s"}
+    token = (await exchange(sim, issuer.token(sim.clock()))).body["token"]
+    assert token["methods"] == ["mapped"]
+    assert token["user"]["name"] == SUBJECT
+    assert token["user"]["OS-FEDERATION"]["identity_provider"] == {"id": "k8s"}
 
 
 @pytest.mark.behaviour(44)
-async def test_b44_without_a_scope_the_token_has_none_but_is_good_for_temporary_keys(sim: Sim, issuer: Issuer) -> None:
+async def test_b44_a_token_without_a_scope_can_get_temporary_keys(sim: Sim, issuer: Issuer) -> None:
     await trust(sim, issuer)
-    answer = await swap(sim, {"auth": {"id_token": {"id": issuer.token(sim.clock())}}})
+    answer = await exchange_body(sim, {"auth": {"id_token": {"id": issuer.token(sim.clock())}}})
     assert answer.status == 201
     assert not {"project", "domain"} & set(answer.body["token"])
     token = answer.headers["X-Subject-Token"]
     assert (await sim.call("GET", "/v2/cloudimages", token=token)).code == (401, "APIGW.0301")
-    body = {"auth": {"identity": {"methods": ["token"], "token": {"id": token, "duration_seconds": 21600}}}}
-    key = (await sim.call("POST", KEYS, body, token="")).body["credential"]
+    key = (await sim.call("POST", KEYS, by_token(id=token, duration_seconds=21600), token="")).body["credential"]
     login = sdk.credentials(key["access"], key["secret"], sim.project_id, key["securitytoken"])
     assert (await send(sim, login)).status == 200
     assert (await sim.calls(kind="quota"))[-1]["user"] == SUBJECT
@@ -95,16 +93,16 @@ async def test_b44_without_a_scope_the_token_has_none_but_is_good_for_temporary_
 
 @pytest.mark.behaviour(44)
 @pytest.mark.parametrize("body", [{}, {"auth": {"id_token": {}}}, {"auth": {"id_token": "x"}}, []])
-async def test_b44_a_request_that_makes_no_sense_is_iam_0011(sim: Sim, issuer: Issuer, body: object) -> None:
+async def test_b44_an_invalid_request_is_iam_0011(sim: Sim, issuer: Issuer, body: object) -> None:
     await trust(sim, issuer)
-    assert (await swap(sim, body)).code == (400, "IAM.0011")
+    assert (await exchange_body(sim, body)).code == (400, "IAM.0011")
 
 
 @pytest.mark.behaviour(44)
-async def test_b44_a_scope_that_is_not_there_is_iam_0004(sim: Sim, issuer: Issuer) -> None:
+async def test_b44_an_unknown_scope_is_iam_0004(sim: Sim, issuer: Issuer) -> None:
     await trust(sim, issuer)
     auth = {"id_token": {"id": issuer.token(sim.clock())}, "scope": {"project": {"name": "eu-nowhere"}}}
-    assert (await swap(sim, {"auth": auth})).code == (404, "IAM.0004")
+    assert (await exchange_body(sim, {"auth": auth})).code == (404, "IAM.0004")
 
 
 @pytest.mark.behaviour(44)
@@ -115,7 +113,7 @@ async def test_b44_an_unknown_provider_may_be_404(sim: Sim, issuer: Issuer) -> N
 
 
 @pytest.mark.behaviour(44)
-async def test_b44_a_provider_that_is_switched_off_takes_its_tokens_along(sim: Sim, issuer: Issuer) -> None:
+async def test_b44_disabling_a_provider_invalidates_its_tokens(sim: Sim, issuer: Issuer) -> None:
     await trust(sim, issuer)
     token = (await exchange(sim, issuer.token(sim.clock()))).headers["X-Subject-Token"]
     assert (await sim.call("GET", "/v2/cloudimages", token=token)).status == 200
@@ -133,7 +131,7 @@ async def test_b35_a_provider_may_be_mapped_to_readers(sim: Sim, issuer: Issuer)
 
 
 @pytest.mark.behaviour(44)
-async def test_b44_the_configuration_tells_what_a_provider_takes(sim: Sim, issuer: Issuer) -> None:
+async def test_b44_the_configuration_shows_the_identity_providers(sim: Sim, issuer: Issuer) -> None:
     await trust(sim, issuer, subjects=[SUBJECT])
     (provider,) = (await sim.control("GET", "/config")).body["identity_providers"]
     assert provider["subjects"] == [SUBJECT]
@@ -151,7 +149,7 @@ async def test_b44_the_configuration_tells_what_a_provider_takes(sim: Sim, issue
         ({"issuer": "", "audience": "a", "jwks": {"keys": []}}, "issuer: String should have at least 1"),
     ],
 )
-async def test_b44_a_bad_provider_says_what_is_wrong(sim: Sim, order: object, words: str) -> None:
+async def test_b44_an_invalid_provider_is_refused_with_the_reason(sim: Sim, order: object, words: str) -> None:
     answer = await sim.control("PUT", "/identity_providers/k8s", order)
     assert answer.status == 400
     assert words in answer.body["error"]

@@ -14,16 +14,15 @@ from simulator.identities import (
     KEYS,
     agency,
     assume,
+    by_token,
+    temporary_key,
 )
 from simulator.signing import key_of, send
 
 
 @pytest.mark.behaviour(33)
 async def test_b33_temporary_keys_sign_with_their_security_token_only(sim: Sim) -> None:
-    body = {"auth": {"identity": {"methods": ["token"], "token": {"duration_seconds": 900}}}}
-    answer = await sim.call("POST", KEYS, body)
-    assert answer.status == 201
-    key = answer.body["credential"]
+    key = await temporary_key(sim)
     whole = sdk.credentials(key["access"], key["secret"], sim.project_id, key["securitytoken"])
     assert (await send(sim, whole)).status == 200
     assert (await sim.calls(kind="quota"))[-1]["way"] == "temporary_key"
@@ -36,7 +35,7 @@ async def test_b33_temporary_keys_sign_with_their_security_token_only(sim: Sim) 
 
 
 @pytest.mark.behaviour(33)
-async def test_b33_an_agencys_temporary_keys_are_got_by_a_signature(sim: Sim) -> None:
+async def test_b33_a_signed_request_gets_temporary_keys_of_an_agency(sim: Sim) -> None:
     body = {"auth": assume(sim, duration_seconds=3600)}
     answer = await send(sim, key_of(sim, AGENT), "POST", KEYS, body=json.dumps(body).encode())
     assert answer.status == 201, answer.text
@@ -50,8 +49,7 @@ async def test_b33_an_agencys_temporary_keys_are_got_by_a_signature(sim: Sim) ->
 @pytest.mark.behaviour(33)
 @pytest.mark.parametrize("seconds", [899, 86401])
 async def test_b33_temporary_keys_live_from_a_quarter_of_an_hour_to_a_day(sim: Sim, seconds: int) -> None:
-    body = {"auth": {"identity": {"methods": ["token"], "token": {"duration_seconds": seconds}}}}
-    assert (await sim.call("POST", KEYS, body)).code == (400, 400)
+    assert (await sim.call("POST", KEYS, by_token(duration_seconds=seconds))).code == (400, 400)
 
 
 async def keys_of(sim: Sim, scope: object = None) -> Any:
@@ -64,7 +62,7 @@ async def keys_of(sim: Sim, scope: object = None) -> Any:
 
 
 @pytest.mark.behaviour(34)
-async def test_b34_temporary_keys_with_a_scope_are_good_in_one_project(sim: Sim) -> None:
+async def test_b34_temporary_keys_with_a_scope_are_valid_in_one_project(sim: Sim) -> None:
     await sim.knobs(signed_without_project="refuse")
     bound = await keys_of(sim, {"project": {"name": "eu-sim-1"}})
     login = sdk.credentials(bound["access"], bound["secret"], None, bound["securitytoken"])
@@ -75,14 +73,14 @@ async def test_b34_temporary_keys_with_a_scope_are_good_in_one_project(sim: Sim)
 
 
 @pytest.mark.behaviour(34)
-async def test_b34_the_token_of_the_header_goes_before_that_of_the_body(sim: Sim) -> None:
-    body = {"auth": {"identity": {"methods": ["token"], "token": {"id": "MIIinvented"}}}}
+async def test_b34_a_token_in_the_header_takes_precedence_over_one_in_the_body(sim: Sim) -> None:
+    body = by_token(id="MIIinvented")
     assert (await sim.call("POST", KEYS, body)).status == 201
     assert (await sim.call("POST", KEYS, body, token="")).code == (401, 401)
 
 
 @pytest.mark.behaviour(34, 35)
-async def test_b35_a_readers_temporary_keys_are_a_readers(sim: Sim) -> None:
+async def test_b35_temporary_keys_of_a_reader_can_only_read(sim: Sim) -> None:
     body = {"auth": {"identity": {"methods": ["token"]}}}
     key = (await sim.call("POST", KEYS, body, token=await sim.login(login=1))).body["credential"]
     login = sdk.credentials(key["access"], key["secret"], sim.project_id, key["securitytoken"])

@@ -1,4 +1,4 @@
-"""Behaviours 32 and 34: tokens and what the gateway makes of them."""
+"""Behaviours 32 and 34: tokens, how the gateway checks them, and the list of projects."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_b34_the_project_wins_when_a_domain_is_given_too(sim: Sim) -> None
 
 
 @pytest.mark.behaviour(34)
-async def test_b34_the_catalogue_leads_to_the_simulator_itself(sim: Sim) -> None:
+async def test_b34_the_catalogue_points_to_the_simulator_itself(sim: Sim) -> None:
     catalog = (await sim.authenticate()).body["token"]["catalog"]
     entry = next(entry for entry in catalog if entry["type"] == "image")
     assert entry["name"] == "glance"
@@ -81,7 +81,7 @@ async def test_b34_five_wrong_passwords_in_a_row_lock_the_login(sim: Sim) -> Non
 
 
 @pytest.mark.behaviour(34)
-async def test_b34_a_right_password_ends_the_row_of_wrong_ones(sim: Sim) -> None:
+async def test_b34_a_right_password_resets_the_count_of_wrong_ones(sim: Sim) -> None:
     for _ in range(2):
         for _ in range(4):
             await sim.authenticate(password="wrong")
@@ -98,7 +98,7 @@ async def test_b34_an_unknown_project_is_refused(sim: Sim) -> None:
 
 @pytest.mark.behaviour(34)
 @pytest.mark.parametrize("data", ["", "{", "[]", '{"auth": {}}', '{"auth": {"identity": {"methods": ["totp"]}}}'])
-async def test_b34_a_request_that_makes_no_sense_is_400(sim: Sim, data: str) -> None:
+async def test_b34_an_invalid_request_is_400(sim: Sim, data: str) -> None:
     assert (await sim.call("POST", "/v3/auth/tokens", data=data, token="")).code == (400, 400)
 
 
@@ -123,7 +123,7 @@ async def test_b32_an_expired_token_is_0307(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(34)
-async def test_b34_an_old_token_stays_good_when_a_new_one_is_made(sim: Sim) -> None:
+async def test_b34_an_old_token_stays_valid_when_a_new_one_is_made(sim: Sim) -> None:
     assert await sim.login() != sim.token
     assert (await sim.call("GET", "/v2/cloudimages")).status == 200
 

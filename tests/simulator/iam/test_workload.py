@@ -24,7 +24,7 @@ async def test_b44_the_metadata_service_gives_keys_of_the_nodes_agency(sim: Sim)
 
 @pytest.mark.behaviour(44)
 @pytest.mark.parametrize("status", [404, 405, 503])
-async def test_b44_a_metadata_service_without_tokens_gives_keys_without(sim: Sim, status: int) -> None:
+async def test_b44_a_metadata_service_may_give_keys_without_a_token(sim: Sim, status: int) -> None:
     await sim.knobs(metadata_token_status=status)
     answer = await sim.call("PUT", "/meta-data/latest/api/token", headers={"X-Metadata-Token-Ttl-Seconds": "60"})
     assert answer.status == status
@@ -32,7 +32,7 @@ async def test_b44_a_metadata_service_without_tokens_gives_keys_without(sim: Sim
 
 
 @pytest.mark.behaviour(44)
-async def test_b44_a_node_without_an_agency_says_so(sim: Sim) -> None:
+async def test_b44_a_node_without_an_agency_has_no_keys(sim: Sim) -> None:
     await sim.knobs(node_agency=False, metadata_token_required=False)
     answer = await sim.call("GET", "/openstack/latest/securitykey", token="")
     assert answer.status == 401
@@ -42,7 +42,7 @@ async def test_b44_a_node_without_an_agency_says_so(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(44)
-async def test_b44_pod_identity_wants_the_token_file_as_it_is(sim: Sim) -> None:
+async def test_b44_pod_identity_takes_the_token_without_a_prefix(sim: Sim) -> None:
     pod = sim.config["pod_identity"]
     path = "/" + pod["uri"].split("/", 3)[3]
     assert (await sim.call("POST", path, {}, headers={"Authorization": f"Bearer {pod['token']}"})).status == 401
@@ -68,7 +68,7 @@ async def test_b44_a_wrong_metadata_token_is_401(sim: Sim, token: str) -> None:
 
 
 @pytest.mark.behaviour(44)
-async def test_b44_keys_without_a_secret_can_be_short_lived(sim: Sim) -> None:
+async def test_b44_the_lifetime_of_metadata_keys_can_be_set(sim: Sim) -> None:
     await sim.knobs(temporary_key_seconds=120)
     key = (await sim.call("GET", "/openstack/latest/securitykey", token="")).body["credential"]
     login = sdk.credentials(key["access"], key["secret"], sim.project_id, key["securitytoken"])

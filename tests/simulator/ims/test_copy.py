@@ -143,7 +143,7 @@ async def test_b16_more_than_128_gib_fails_late_by_knob(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(16)
-async def test_b16_128_gib_are_not_too_much(sim: Sim) -> None:
+async def test_b16_exactly_128_gib_is_accepted(sim: Sim) -> None:
     added = await sim.control("POST", "/images", {"size_gib": 128})
     answer = await sim.call("POST", f"/v1/cloudimages/{added.body['id']}/copy", {"name": "a"})
     assert answer.status == 200
@@ -181,7 +181,7 @@ async def test_b17_an_empty_key_is_no_key_by_knob(sim: Sim) -> None:
     ("state", "code"),
     [("missing", "IMG.0101"), ("disabled", "IMG.0102"), ("no_access", "IMG.0103")],
 )
-async def test_b17_trouble_with_the_key_of_the_source(sim: Sim, state: str, code: str) -> None:
+async def test_b17_an_unusable_key_of_the_source_is_refused(sim: Sim, state: str, code: str) -> None:
     await sim.control("PATCH", f"/kms_keys/{sim.key('source')}", {"state": state})
     assert (await sim.copy("encrypted")).code == (400, code)
 

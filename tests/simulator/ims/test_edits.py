@@ -12,7 +12,7 @@ def _operation(op: str, path: str, value: object = "x") -> dict[str, object]:
 
 
 @pytest.mark.behaviour(28)
-async def test_b28_replace_needs_an_attribute_that_is_there(sim: Sim) -> None:
+async def test_b28_replace_needs_an_existing_attribute(sim: Sim) -> None:
     answer = await sim.patch(sim.source(), _operation("replace", "/hw_vif_multiqueue_enabled", "true"))
     assert answer.code == (400, "IMG.0035")
     answer = await sim.patch(sim.source(), _operation("replace", "/__description", "new"))
@@ -68,7 +68,7 @@ async def test_b28_operations_that_are_refused(sim: Sim, operation: object, code
 
 
 @pytest.mark.behaviour(28)
-async def test_b28_attributes_that_are_not_texts(sim: Sim) -> None:
+async def test_b28_attributes_that_are_not_strings(sim: Sim) -> None:
     _, eps = sim.config["enterprise_project_ids"]
     answer = await sim.patch(
         sim.source(),
@@ -84,7 +84,7 @@ async def test_b28_attributes_that_are_not_texts(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(28)
-async def test_b28_images_of_others_and_of_nobody(sim: Sim) -> None:
+async def test_b28_foreign_and_unknown_images_are_refused(sim: Sim) -> None:
     rename = _operation("replace", "/name", "mine")
     assert (await sim.patch(sim.source("shared"), rename)).code == (400, "IMG.0047")
     assert (await sim.patch("nothing", rename)).code == (400, "IMG.0144")
@@ -124,7 +124,7 @@ async def _tags(sim: Sim) -> list[dict[str, str]]:
 
 
 @pytest.mark.behaviour(29)
-async def test_b29_tags_are_created_and_deleted_as_often_as_one_likes(sim: Sim) -> None:
+async def test_b29_creating_and_deleting_tags_is_idempotent(sim: Sim) -> None:
     for _ in range(2):
         answer = await sim.tag(sim.source(), "create", team="red", empty="")
         assert (answer.status, answer.text) == (204, "")
@@ -137,7 +137,7 @@ async def test_b29_tags_are_created_and_deleted_as_often_as_one_likes(sim: Sim) 
 
 
 @pytest.mark.behaviour(29)
-async def test_b29_ten_tags_and_no_more(sim: Sim) -> None:
+async def test_b29_an_image_has_at_most_ten_tags(sim: Sim) -> None:
     ten = {f"key-{number}": "v" for number in range(10)}
     assert (await sim.tag(sim.source(), "create", **ten)).status == 204
     assert (await sim.tag(sim.source(), "create", **{"key-0": "other"})).status == 204
@@ -165,7 +165,7 @@ async def test_b29_the_longest_tag(sim: Sim) -> None:
 @pytest.mark.parametrize(
     "body", [{"action": "replace", "tags": [{"key": "a", "value": "b"}]}, {"action": "create"}, {"tags": []}]
 )
-async def test_b29_actions_that_make_no_sense(sim: Sim, body: object) -> None:
+async def test_b29_invalid_actions_are_refused(sim: Sim, body: object) -> None:
     path = f"/v2/{sim.project_id}/images/{sim.source()}/tags/action"
     assert (await sim.call("POST", path, body)).code == (400, "IMG.0115")
 

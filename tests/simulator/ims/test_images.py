@@ -66,7 +66,7 @@ async def test_b24_the_row_may_appear_late(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(24)
-async def test_b24_one_row_appears_late_on_order(sim: Sim) -> None:
+async def test_b24_a_fault_delays_one_row(sim: Sim) -> None:
     await sim.fault(job={"row_delay_seconds": 900})
     await sim.copied()
     assert await sim.images(name="the-copy") == []
@@ -83,7 +83,7 @@ async def test_b25_names_match_exactly(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(25)
-async def test_b25_an_id_that_is_absent_makes_an_empty_list(sim: Sim) -> None:
+async def test_b25_an_unknown_id_gives_an_empty_list(sim: Sim) -> None:
     assert await sim.images(id="11111111-2222-4333-8444-555555555555") == []
     (image,) = await sim.images(id=sim.source())
     assert image["name"] == "sim-plain"
@@ -178,7 +178,7 @@ async def test_b25_shared_images_that_are_not_accepted_are_listed_by_knob(sim: S
 
 @pytest.mark.behaviour(25)
 @pytest.mark.parametrize("name", ["__originalimagename", "__data_origin", "anything"])
-async def test_b25_what_is_not_documented_is_no_filter(sim: Sim, name: str) -> None:
+async def test_b25_an_undocumented_filter_has_no_effect_by_default(sim: Sim, name: str) -> None:
     everything = len(await sim.images())
     assert len(await sim.images(**{name: "nonsense"})) == everything
     await sim.knobs(unknown_filter="empty")
@@ -198,7 +198,7 @@ async def test_b25_what_is_not_documented_is_no_filter(sim: Sim, name: str) -> N
         ("sort_dir=up", "IMG.0017"),
     ],
 )
-async def test_b25_values_that_make_no_sense(sim: Sim, query: str, code: str) -> None:
+async def test_b25_invalid_filter_values_are_refused(sim: Sim, query: str, code: str) -> None:
     assert (await sim.call("GET", f"/v2/cloudimages?{query}")).code == (400, code)
 
 
@@ -210,7 +210,7 @@ async def test_b25_the_enterprise_project_may_be_required(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(25)
-async def test_b25_an_empty_list_is_an_empty_list(sim: Sim) -> None:
+async def test_b25_a_list_without_matches_is_empty(sim: Sim) -> None:
     token = await sim.login(scope={"project": {"id": sim.config["other_projects"][0]["id"]}})
     answer = await sim.call("GET", "/v2/cloudimages?__imagetype=private", token=token)
     assert answer.body == {"images": []}
@@ -238,7 +238,7 @@ async def test_b26_pages_of_25_with_links(sim: Sim) -> None:
     ("knob", "code"),
     [("json", 404), ("json_string", "404")],
 )
-async def test_b26_an_image_that_is_absent_is_404_without_an_img_code(sim: Sim, knob: str, code: object) -> None:
+async def test_b26_an_unknown_image_is_404_without_an_img_code(sim: Sim, knob: str, code: object) -> None:
     await sim.knobs(glance_error=knob)
     assert (await sim.call("GET", "/v2/images/nothing")).code == (404, code)
 
@@ -252,7 +252,7 @@ async def test_b26_the_404_may_be_html(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(27)
-async def test_b27_attributes_are_flat_and_mostly_texts(sim: Sim) -> None:
+async def test_b27_attributes_are_flat_and_mostly_strings(sim: Sim) -> None:
     image = await sim.image(sim.source("full-ecs"))
     assert (image["__whole_image"], image["__support_kvm"], image["__isregistered"]) == ("true", "true", "true")
     assert (image["max_ram"], image["__image_size"]) == ("0", "10737418240")
@@ -281,7 +281,7 @@ async def test_b31_deleting_the_source_during_the_copy(sim: Sim, knob: str, stat
 
 
 @pytest.mark.behaviour(43)
-async def test_b43_an_image_that_was_removed_by_hand_is_no_more(sim: Sim) -> None:
+async def test_b43_an_image_removed_by_hand_does_not_exist_any_more(sim: Sim) -> None:
     job_id = await sim.accepted()
     sim.clock.move(COPY_SECONDS)
     image_id = (await sim.job(job_id)).body["entities"]["image_id"]

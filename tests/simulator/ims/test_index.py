@@ -1,4 +1,4 @@
-"""Lists are read off an index: they are right, and cost what their page costs."""
+"""Lists that are read from an index: they are correct, and their cost depends on the page only."""
 
 from __future__ import annotations
 
@@ -42,26 +42,26 @@ async def test_pages_together_are_the_whole_list_in_order(sim: Sim, direction: s
         assert [created for created, _ in ages] == sorted(created for created, _ in ages)
 
 
-async def test_a_page_looks_only_at_what_it_shows(sim: Sim, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_reads_only_the_images_it_shows(sim: Sim, monkeypatch: pytest.MonkeyPatch) -> None:
     await _many(sim, 200)
-    looked = []
+    rows_read = []
     computed = rows.computed
 
     def counting(*arguments: Any) -> Any:
-        looked.append(arguments)
+        rows_read.append(arguments)
         return computed(*arguments)
 
     monkeypatch.setattr("ims_simulator.ims.listing.computed", counting)
     page = await sim.images(limit="10")
     assert len(page) == 10
     await sim.images(limit="10", marker=page[-1]["id"])
-    assert len(looked) == 22
-    looked.clear()
+    assert len(rows_read) == 22
+    rows_read.clear()
     await sim.images(name="copy-3", limit="200")
-    assert len(looked) == 29
+    assert len(rows_read) == 29
 
 
-async def test_what_was_deleted_is_looked_at_once_more_and_then_never(sim: Sim) -> None:
+async def test_deleted_images_leave_the_lists(sim: Sim) -> None:
     image_id = await sim.copied(name="short-lived")
     await sim.delete(image_id)
     assert len(await sim.images(name="short-lived")) == 1
@@ -74,14 +74,14 @@ async def test_what_was_deleted_is_looked_at_once_more_and_then_never(sim: Sim) 
 
 
 @pytest.mark.parametrize("seed", [20260901])
-def test_the_index_agrees_with_sorting_whatever_is_done(seed: int) -> None:
+def test_the_index_agrees_with_sorting_after_any_change(seed: int) -> None:
     chance = random.Random(seed)
     table = ImageTable(Journal(None))
     alive: dict[str, Image] = {}
     for number in range(400):
         image_id = str(chance.randrange(60))
         if chance.random() < 0.2:
-            table.unlist(image_id)
+            table.remove_from_indexes(image_id)
             alive.pop(image_id, None)
             continue
         props: Any = {"name": f"n{chance.randrange(5)}", "created_at": f"2026-09-0{chance.randrange(1, 9)}T00:00:00Z"}
@@ -99,7 +99,7 @@ def test_the_index_agrees_with_sorting_whatever_is_done(seed: int) -> None:
             assert named == {image.id for image in ordered if image.name == name}, f"seed {seed}"
 
 
-async def test_failed_copies_leave_the_quota_and_the_slots_as_they_end(sim: Sim) -> None:
+async def test_failed_copies_free_quota_and_slots_when_they_end(sim: Sim) -> None:
     used = (await sim.call("GET", "/v1/cloudimages/quota")).body["quotas"]["resources"][0]["used"]
     await sim.fault(count=3, job={"fail": True, "at": 0.5})
     for _ in range(5):

@@ -8,7 +8,7 @@ from simulator.harness import COPY_SECONDS, Sim
 
 
 @pytest.mark.behaviour(2)
-async def test_b02_a_job_goes_from_init_over_running_to_success(sim: Sim) -> None:
+async def test_b02_a_job_goes_from_init_through_running_to_success(sim: Sim) -> None:
     job_id = await sim.accepted()
     seen = []
     for seconds in (9, 1, 589, 1):
@@ -28,7 +28,7 @@ async def test_b02_the_image_is_not_usable_before_the_job_is_done(sim: Sim) -> N
 
 
 @pytest.mark.behaviour(3)
-async def test_b03_both_urls_tell_the_same_job(sim: Sim) -> None:
+async def test_b03_both_urls_show_the_same_job(sim: Sim) -> None:
     job_id = await sim.accepted()
     sim.clock.move(60)
     old, new = (await sim.job(job_id)).body, (await sim.progress(job_id)).body
@@ -72,7 +72,7 @@ async def test_b04_times_and_nulls_of_a_finished_job(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(5)
-async def test_b05_a_running_job_tells_image_and_percentage(sim: Sim) -> None:
+async def test_b05_a_running_job_shows_image_and_percentage(sim: Sim) -> None:
     job_id = await sim.accepted()
     sim.clock.move(0.4 * COPY_SECONDS)
     entities = (await sim.job(job_id)).body["entities"]
@@ -123,7 +123,7 @@ async def test_b06_entities_of_an_init_job(sim: Sim, knob: str, entities: object
 
 
 @pytest.mark.behaviour(7)
-async def test_b07_a_failed_job_tells_why(sim: Sim) -> None:
+async def test_b07_a_failed_job_shows_its_reason(sim: Sim) -> None:
     await sim.fault(job={"fail": True, "error_code": "IMG.0014", "fail_reason": "No space.", "at": 0.25})
     job_id = await sim.accepted()
     sim.clock.move(149)
@@ -138,7 +138,7 @@ async def test_b07_a_failed_job_tells_why(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(7)
-async def test_b07_the_half_made_image_is_gone_or_killed(sim: Sim) -> None:
+async def test_b07_the_image_of_a_failed_job_is_gone_or_killed(sim: Sim) -> None:
     await sim.fault(job={"fail": True})
     job_id = await sim.accepted()
     sim.clock.move(COPY_SECONDS)
@@ -187,7 +187,7 @@ async def test_b09_jobs_are_forgotten_after_a_while(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(9)
-async def test_b09_jobs_are_forgotten_on_order(sim: Sim) -> None:
+async def test_b09_a_test_can_hide_a_job(sim: Sim) -> None:
     await sim.fault(job={"forget": True})
     assert (await sim.job(await sim.accepted())).code == (400, "IMG.0023")
     job_id = await sim.accepted()
@@ -198,7 +198,7 @@ async def test_b09_jobs_are_forgotten_on_order(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(40)
-async def test_b40_a_job_can_be_stuck_for_ever(sim: Sim) -> None:
+async def test_b40_a_job_can_hang(sim: Sim) -> None:
     await sim.fault(job={"stuck": True, "at": 0.3})
     job_id = await sim.accepted()
     sim.clock.move(100 * COPY_SECONDS)
@@ -221,7 +221,7 @@ async def test_b40_the_percentage_can_go_back(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(40)
-async def test_b40_a_running_job_gets_stuck_or_fails_on_order(sim: Sim) -> None:
+async def test_b40_a_test_can_make_a_running_job_hang_or_fail(sim: Sim) -> None:
     stuck, failing = await sim.accepted(), await sim.accepted()
     sim.clock.move(300)
     await sim.control("PATCH", f"/jobs/{stuck}", {"stuck": True})

@@ -1,4 +1,4 @@
-"""What the real image service would not take, the simulator does not take either."""
+"""Requests that the simulated image service refuses, because the real one would."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ async def test_content_types_of_patch(sim: Sim, sent: str, status: int) -> None:
 
 @pytest.mark.behaviour(28)
 @pytest.mark.parametrize("value", ["", "much", "-1", "1.5", 1024])
-async def test_max_ram_is_a_whole_number_as_a_text(sim: Sim, value: object) -> None:
+async def test_max_ram_is_a_whole_number_as_a_string(sim: Sim, value: object) -> None:
     answer = await sim.patch(sim.source(), {"op": "replace", "path": "/max_ram", "value": value})
     assert answer.code == (400, "IMG.0035")
 
 
-async def test_ids_are_taken_to_the_letter(sim: Sim) -> None:
+async def test_ids_must_match_exactly(sim: Sim) -> None:
     path = f"/v1/cloudimages/{sim.source().upper()}/copy"
     assert (await sim.call("POST", path, {"name": "a"})).code == (400, "IMG.0144")
     assert (await sim.call("GET", f"/v2/images/{sim.source().upper()}")).status == 404
@@ -52,7 +52,7 @@ async def test_ids_are_taken_to_the_letter(sim: Sim) -> None:
         ("created_at=gte:2025-06-15T15:06:40.250Z", "IMG.0017"),
     ],
 )
-async def test_queries_that_make_no_sense(sim: Sim, query: str, code: str) -> None:
+async def test_invalid_queries_are_refused(sim: Sim, query: str, code: str) -> None:
     for path in ("/v2/cloudimages", "/v2/images"):
         assert (await sim.call("GET", f"{path}?{query}")).code == (400, code)
 
@@ -76,7 +76,7 @@ async def test_a_filter_given_twice_must_match_twice(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(29)
-async def test_a_tag_is_checked_as_a_whole_request(sim: Sim) -> None:
+async def test_one_invalid_tag_refuses_the_whole_request(sim: Sim) -> None:
     path = f"/v2/{sim.project_id}/images/{sim.source()}/tags/action"
     tags = [{"key": "good", "value": "v"}, {"key": "bad key", "value": "v"}]
     assert (await sim.call("POST", path, {"action": "create", "tags": tags})).code == (400, "IMG.0115")

@@ -1,4 +1,4 @@
-"""Behaviour 29: the calls for one tag, for all tags, and for the images that have them."""
+"""Behaviour 29: the calls for one tag and for all tags, and the search for images by tag."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_b29_one_tag_is_added_or_overwritten(sim: Sim) -> None:
 
 @pytest.mark.behaviour(29)
 @pytest.mark.parametrize("tag", [None, {"key": "a"}, {"value": "1"}, {"key": "", "value": "1"}, "a=1"])
-async def test_b29_one_tag_that_makes_no_sense_is_img_0115(sim: Sim, tag: object) -> None:
+async def test_b29_an_invalid_tag_is_img_0115(sim: Sim, tag: object) -> None:
     assert (await add(sim, sim.source(), tag)).code == (400, "IMG.0115")
 
 
@@ -70,7 +70,7 @@ async def test_b29_the_native_calls_know_keys_alone(sim: Sim) -> None:
         ("DELETE", "/v2/images/{image}/tags/a"),
     ],
 )
-async def test_b35_a_reader_sets_no_tag(sim: Sim, method: str, path: str) -> None:
+async def test_b35_a_reader_cannot_change_tags(sim: Sim, method: str, path: str) -> None:
     token = await sim.login(login=1)
     where = path.format(project=sim.project_id, image=sim.source())
     answer = await sim.call(method, where, {"tag": {"key": "a", "value": ""}}, token=token)
@@ -78,7 +78,7 @@ async def test_b35_a_reader_sets_no_tag(sim: Sim, method: str, path: str) -> Non
 
 
 @pytest.mark.behaviour(29)
-async def test_b29_an_image_of_somebody_else_is_not_tagged(sim: Sim) -> None:
+async def test_b29_a_foreign_image_cannot_be_tagged(sim: Sim) -> None:
     shared = sim.source("shared")
     assert (await add(sim, shared, {"key": "a", "value": ""})).code == (400, "IMG.0047")
     assert (await sim.call("PUT", f"/v2/images/{shared}/tags/a")).code == (403, 403)
@@ -91,7 +91,7 @@ async def tagged(sim: Sim) -> None:
 
 
 @pytest.mark.behaviour(29)
-async def test_b29_all_tags_are_told_with_their_values(sim: Sim) -> None:
+async def test_b29_all_tags_are_listed_with_their_values(sim: Sim) -> None:
     await tagged(sim)
     answer = await sim.call("GET", f"/v2/{sim.project_id}/images/tags")
     assert answer.body["tags"] == [
@@ -138,7 +138,7 @@ async def test_b29_images_are_found_by_their_tags(sim: Sim, wanted: dict[str, An
 
 
 @pytest.mark.behaviour(29)
-async def test_b29_images_that_are_found_come_in_pages(sim: Sim) -> None:
+async def test_b29_search_results_come_in_pages(sim: Sim) -> None:
     await tagged(sim)
     first = (await search(sim, tags=tag("team"), limit="2")).body
     rest = (await search(sim, tags=tag("team"), limit="2", offset="2")).body
@@ -154,5 +154,5 @@ async def test_b29_images_that_are_found_come_in_pages(sim: Sim) -> None:
 @pytest.mark.parametrize(
     "body", [{"action": "find"}, {"limit": "0"}, {"offset": "-1"}, {"tags": [{"key": ""}]}, {"matches": [{"key": "x"}]}]
 )
-async def test_b29_a_search_that_makes_no_sense_is_refused(sim: Sim, body: dict[str, Any]) -> None:
+async def test_b29_an_invalid_search_is_refused(sim: Sim, body: dict[str, Any]) -> None:
     assert (await search(sim, **body)).code == (400, "IMG.0115")

@@ -1,6 +1,7 @@
-"""The official Python SDK takes the simulator for the real service: nothing here is told that it is not.
+"""The calls of the official Python SDK, which works with the simulator as with the real service.
 
-One simulator in a process of its own, whose jobs are told to end: signatures need its clock to be the true one.
+The simulator runs in a process of its own. Signatures need the real time, so the tests end jobs by the control API
+instead of moving the clock.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def test_the_newer_copy_call_does_the_same(cloud: Process, client: Any, config: 
     assert client.show_job(sdk.ims.ShowJobRequest(job_id=job_id)).status == "SUCCESS"
 
 
-def test_a_failed_copy_tells_why(cloud: Process, client: Any, config: Any) -> None:
+def test_a_failed_copy_shows_its_reason(cloud: Process, client: Any, config: Any) -> None:
     job_id = ask_for_copy(client, config, "failing")
     order = {"end": "FAIL", "error_code": "IMG.0061", "fail_reason": "The disk is full."}
     assert cloud.call("PATCH", f"/_simulator/jobs/{job_id}", order)[0] == 200
@@ -98,14 +99,14 @@ def test_an_image_is_renamed(cloud: Process, client: Any, config: Any) -> None:
 
 
 def test_an_image_is_changed_by_the_native_call(cloud: Process, client: Any, config: Any) -> None:
-    """Its content type makes the SDK leave the body out of the signature."""
+    """With this content type the SDK does not sign the body."""
     image_id = copied(cloud, client, config, "native")
     change = sdk.ims.GlanceUpdateImageRequestBody(op="replace", path="/name", value="natively")
     answer = client.glance_update_image(sdk.ims.GlanceUpdateImageRequest(image_id=image_id, body=[change]))
     assert (answer.id, answer.name) == (image_id, "natively")
 
 
-def test_tags_are_set_shown_and_taken_away(cloud: Process, client: Any, config: Any) -> None:
+def test_tags_are_set_shown_and_removed(cloud: Process, client: Any, config: Any) -> None:
     image_id = copied(cloud, client, config, "tagged")
 
     def shown() -> dict[str, str]:
@@ -122,7 +123,7 @@ def test_tags_are_set_shown_and_taken_away(cloud: Process, client: Any, config: 
     assert shown() == {"team": "a", "one": "1"}
 
 
-def test_a_tag_is_set_and_taken_away_by_the_native_calls(cloud: Process, client: Any, config: Any) -> None:
+def test_a_tag_is_set_and_removed_by_the_native_calls(cloud: Process, client: Any, config: Any) -> None:
     image_id = copied(cloud, client, config, "natively-tagged")
     client.glance_create_tag(sdk.ims.GlanceCreateTagRequest(image_id=image_id, tag="mark"))
     assert client.glance_show_image(sdk.ims.GlanceShowImageRequest(image_id=image_id)).tags == ["mark="]
@@ -180,20 +181,20 @@ def test_temporary_keys_log_in_with_their_security_token(cloud: Process, config:
     assert len(listed.images) == 1
 
 
-def test_a_refusal_of_ims_is_told_in_full(cloud: Process, client: Any, config: Any) -> None:
+def test_the_sdk_reads_a_refusal_of_ims(cloud: Process, client: Any, config: Any) -> None:
     status, code, message, request_id = refusal(ask_for_copy, client, config, "iso", "iso")
     assert (status, code) == (400, "IMG.0167")
     assert message
     assert request_id == last_request_id(cloud)
 
 
-def test_a_missing_permission_is_told_in_full(cloud: Process, config: Any) -> None:
+def test_the_sdk_reads_a_missing_permission(cloud: Process, config: Any) -> None:
     status, code, _, request_id = refusal(ask_for_copy, client_of(cloud, config, 1), config, "forbidden")
     assert (status, code) == (403, "IMG.0026")
     assert request_id == last_request_id(cloud)
 
 
-def test_a_refusal_of_the_gateway_is_told_in_full(cloud: Process, config: Any) -> None:
+def test_the_sdk_reads_a_refusal_of_the_gateway(cloud: Process, config: Any) -> None:
     wrong = sdk.client(cloud.url, sdk.credentials("NOSUCHKEY", "x", config["project_id"]))
     status, code, message, request_id = refusal(wrong.show_image_quota, sdk.ims.ShowImageQuotaRequest())
     assert (status, code) == (401, "APIGW.0301")
@@ -201,7 +202,7 @@ def test_a_refusal_of_the_gateway_is_told_in_full(cloud: Process, config: Any) -
     assert request_id == last_request_id(cloud)
 
 
-def test_a_refusal_of_the_native_api_is_told_in_full(cloud: Process, client: Any) -> None:
+def test_the_sdk_reads_a_refusal_of_the_native_api(cloud: Process, client: Any) -> None:
     request = sdk.ims.GlanceShowImageRequest(image_id="00000000-0000-4000-8000-000000000000")
     status, code, message, request_id = refusal(client.glance_show_image, request)
     assert (status, str(code)) == (404, "404")
@@ -209,14 +210,14 @@ def test_a_refusal_of_the_native_api_is_told_in_full(cloud: Process, client: Any
     assert request_id == last_request_id(cloud)
 
 
-def test_throttling_is_told_by_its_status(cloud: Process, client: Any) -> None:
-    """The SDK's HTTP library takes a 429 for a retry that it may not make, and drops the body."""
+def test_the_sdk_recognises_throttling_by_its_status(cloud: Process, client: Any) -> None:
+    """The SDK's HTTP library treats a 429 as a retry that it may not make, and drops the body."""
     reply = {"status": 429, "shape": "gateway"}
     assert cloud.call("POST", "/_simulator/faults", {"match": {"kind": "quota"}, "reply": reply})[0] == 201
     assert refusal(client.show_image_quota, sdk.ims.ShowImageQuotaRequest())[0] == 429
 
 
-def test_a_server_error_is_the_servers(cloud: Process, client: Any) -> None:
+def test_the_sdk_recognises_a_server_error(cloud: Process, client: Any) -> None:
     reply = {"status": 500, "shape": "ims", "code": "IMG.0061"}
     assert cloud.call("POST", "/_simulator/faults", {"match": {"kind": "quota"}, "reply": reply})[0] == 201
     with pytest.raises(sdk.exceptions.ServerResponseException) as caught:

@@ -1,4 +1,4 @@
-"""The official SDK's own ways to get keys and its own reading of errors, against the simulator as it is."""
+"""The official SDK's ways to get keys, and its reading of errors, with the simulator as the cloud."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ accessors: Any = sdk.accessors
 QUOTA = sdk.ims.ShowImageQuotaRequest()
 
 
-def callers(cloud: Process, kind: str = "quota") -> Any:
+def last_call(cloud: Process, kind: str = "quota") -> Any:
     return cloud.call("GET", f"/_simulator/calls?kind={kind}")[1]["calls"][-1]
 
 
 def logged_in(cloud: Process, config: Any, accessor: Any) -> Any:
-    """Client whose keys come from an accessor of the SDK."""
+    """A client that gets its keys from an accessor of the SDK."""
     login = sdk.core.BasicCredentials(project_id=config["project_id"])
     login.sts_accessor = accessor
     return sdk.client(cloud.url, login)
@@ -38,7 +38,7 @@ def test_b44_the_sdk_reads_the_metadata_service(
 ) -> None:
     monkeypatch.setattr(accessors.MetadataAccessor, "_METADATA_ENDPOINT", config["endpoints"]["metadata"])
     assert logged_in(cloud, config, accessors.MetadataAccessor()).show_image_quota(QUOTA).quotas
-    assert (callers(cloud)["way"], callers(cloud)["agency"]) == ("temporary_key", "sim-node-agency")
+    assert (last_call(cloud)["way"], last_call(cloud)["agency"]) == ("temporary_key", "sim-node-agency")
 
 
 @pytest.mark.behaviour(44)
@@ -58,7 +58,7 @@ def test_b44_the_sdk_does_without_a_metadata_token(
 
 
 @pytest.mark.behaviour(44)
-def test_b44_the_sdk_hears_that_a_node_has_no_agency(
+def test_b44_the_sdk_reports_that_a_node_has_no_agency(
     cloud: Process,
     config: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -79,7 +79,7 @@ def test_b44_the_sdk_reads_pod_identity(cloud: Process, config: Any, tmp_path: P
     file.write_text(pod["token"] + "\n")
     accessor = accessors.PodIdentityAccessor(pod["uri"], str(file))
     assert logged_in(cloud, config, accessor).show_image_quota(QUOTA).quotas
-    assert callers(cloud)["agency"] == "sim-pod-agency"
+    assert last_call(cloud)["agency"] == "sim-pod-agency"
     file.write_text("another")
     with pytest.raises(sdk.exceptions.SdkException, match="401"):
         accessor.get_credential()
@@ -98,7 +98,7 @@ def test_b44_the_sdk_logs_in_with_a_service_account_token(
     login = sdk.core.BasicCredentials(project_id=config["project_id"]).with_iam_endpoint(cloud.url)
     login.with_idp_id("k8s").with_id_token_file(str(file))
     assert sdk.client(cloud.url, login).show_image_quota(QUOTA).quotas
-    assert callers(cloud)["user"].startswith("system:serviceaccount:")
+    assert last_call(cloud)["user"].startswith("system:serviceaccount:")
     file.write_text(issuer.token(time.time(), aud="another"))
     again = sdk.core.BasicCredentials(project_id=config["project_id"]).with_iam_endpoint(cloud.url)
     again.with_idp_id("k8s").with_id_token_file(str(file))
@@ -108,7 +108,7 @@ def test_b44_the_sdk_logs_in_with_a_service_account_token(
 
 
 @pytest.mark.behaviour(34)
-def test_b34_the_sdk_tells_that_a_region_has_no_project(cloud: Process, config: Any) -> None:
+def test_b34_the_sdk_reports_that_a_region_has_no_project(cloud: Process, config: Any) -> None:
     known = config["logins"][0]
     login = sdk.core.BasicCredentials(known["access_key"], known["secret_key"]).with_iam_endpoint(cloud.url)
     builder = sdk.ims.ImsClient.new_builder().with_credentials(login)
@@ -117,7 +117,7 @@ def test_b34_the_sdk_tells_that_a_region_has_no_project(cloud: Process, config: 
 
 
 @pytest.mark.behaviour(33)
-def test_b33_the_sdk_tells_that_iam_refuses_a_signature(cloud: Process, config: Any) -> None:
+def test_b33_the_sdk_reports_that_iam_refuses_a_signature(cloud: Process, config: Any) -> None:
     wrong = sdk.core.BasicCredentials(config["logins"][2]["access_key"], "wrong").with_iam_endpoint(cloud.url)
     builder = sdk.ims.ImsClient.new_builder().with_credentials(wrong).with_region(sdk.region(REGION, cloud.url))
     with pytest.raises(sdk.exceptions.SdkException, match="verify aksk signature fail"):
@@ -125,7 +125,7 @@ def test_b33_the_sdk_tells_that_iam_refuses_a_signature(cloud: Process, config: 
 
 
 @pytest.mark.behaviour(33)
-def test_b33_the_sdk_tells_of_a_wrong_secret_and_of_the_lock(cloud: Process, config: Any) -> None:
+def test_b33_the_sdk_reports_a_wrong_secret_and_the_lock(cloud: Process, config: Any) -> None:
     login = sdk.credentials(config["logins"][1]["access_key"], "wrong", config["project_id"])
     wrong = sdk.client(cloud.url, login)
     for _ in range(6):
@@ -140,7 +140,7 @@ def test_b33_the_sdk_tells_of_a_wrong_secret_and_of_the_lock(cloud: Process, con
 
 
 @pytest.mark.behaviour(33)
-def test_b33_the_sdk_tells_of_an_expired_key(cloud: Process, config: Any) -> None:
+def test_b33_the_sdk_reports_an_expired_key(cloud: Process, config: Any) -> None:
     cloud.call("PATCH", "/_simulator/knobs", {"temporary_key_seconds": 0.001})
     body = {"auth": {"identity": {"methods": ["token"]}}}
     key = cloud.call("POST", "/v3.0/OS-CREDENTIAL/securitytokens", body, cloud.login())[1]["credential"]
@@ -183,7 +183,7 @@ def test_b37_the_sdk_reads_each_shape_of_an_error(
 
 
 @pytest.mark.behaviour(37)
-def test_b37_the_sdk_takes_a_cut_connection_for_one(cloud: Process, client: Any) -> None:
+def test_b37_the_sdk_recognises_a_cut_connection(cloud: Process, client: Any) -> None:
     assert cloud.call("POST", "/_simulator/faults", {"match": {"kind": "quota"}, "cut": True})[0] == 201
     with pytest.raises(sdk.exceptions.ConnectionException):
         client.show_image_quota(QUOTA)

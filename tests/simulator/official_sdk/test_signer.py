@@ -1,4 +1,4 @@
-"""Behaviour 33, byte by byte: the published vectors, and whatever the official SDK's signer makes of odd requests."""
+"""Behaviour 33, byte by byte: published signatures, and unusual requests signed by the official SDK."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ COPY = "/v1/cloudimages/465076de-dc36-4aec-80f5-ef9d8009428f/copy"
 COPY_BODY = b'{"name":"ims_encrypted_copy3","description":"test copy","cmk_id":"bd66288c-9081-460a-8227-4cbd0c814cb4"}'
 
 
-def arrived(
+def signed_elsewhere(
     access: str, method: str, host: str, target: str, headers: dict[str, str], body: bytes, signature: str
 ) -> RawRequest:
-    """A request with a signature that is known from elsewhere."""
+    """A request with a signature that another program computed."""
     everything = {**headers, "Host": host}
     names = ";".join(sorted(header.lower() for header in everything))
     everything["Authorization"] = f"SDK-HMAC-SHA256 Access={access}, SignedHeaders={names}, Signature={signature}"
@@ -35,7 +35,7 @@ def arrived(
     return RawRequest(method, target.encode(), sent, body)
 
 
-GUIDE = arrived(
+GUIDE = signed_elsewhere(
     "QTWAOYTTINDUT2QVKYUC",
     "GET",
     "service.region.example.com",
@@ -44,7 +44,7 @@ GUIDE = arrived(
     b"",
     "7be6668032f70418fcc22abc52071e57aff61b84a1d2381bb430d6870f4f6ebe",
 )
-COPY_REQUEST = arrived(
+COPY_REQUEST = signed_elsewhere(
     "AKEXAMPLE0000000TEST",
     "POST",
     HOST,
@@ -54,7 +54,7 @@ COPY_REQUEST = arrived(
     "19f73d74d6774320873fb0ed931f041aa9b22e2a85634e5693843b89bc80123a",
 )
 COPY_SECRET = "SKexample0000000000000000000000000000TEST"
-TEMPORARY = arrived(
+TEMPORARY = signed_elsewhere(
     "HSTAEXAMPLE000000TMP",
     "POST",
     "ims.cn-north-4.myhuaweicloud.com",
@@ -128,13 +128,13 @@ def test_b33_a_request_that_differs_from_what_was_signed_does_not_verify(change:
 
 
 @pytest.mark.behaviour(33)
-def test_b33_a_header_that_is_not_signed_may_be_anything() -> None:
+def test_b33_an_unsigned_header_is_not_checked() -> None:
     more = (*COPY_REQUEST.headers, (b"X-Language", b"en-us"))
     assert verifies(dataclasses.replace(COPY_REQUEST, headers=more), COPY_SECRET)
 
 
 @pytest.mark.behaviour(33)
-def test_b33_what_plus_stands_for_in_a_query_can_be_chosen() -> None:
+def test_b33_the_meaning_of_plus_in_a_query_can_be_chosen() -> None:
     request = RawRequest("GET", b"/v2/cloudimages?name=a+b", (), b"")
     assert request.canonical((), "literal").split(b"\n")[2] == b"name=a%2Bb"
     assert request.canonical((), "space").split(b"\n")[2] == b"name=a%20b"
@@ -149,7 +149,7 @@ def test_b33_what_plus_stands_for_in_a_query_can_be_chosen() -> None:
         ("x-sdk-date", "x-other", "not found in the signed headers"),
     ],
 )
-def test_b33_an_authorization_that_cannot_be_checked_says_why(old: str, new: str, words: str) -> None:
+def test_b33_an_invalid_authorization_is_refused_with_the_reason(old: str, new: str, words: str) -> None:
     headers = tuple(
         (name, value.replace(old.encode(), new.encode()) if name == b"Authorization" else value)
         for name, value in COPY_REQUEST.headers
@@ -177,7 +177,7 @@ ODD = [
 
 
 def on_the_wire(login: Any, host: str, method: str, path: str, body: bytes, **more: Any) -> RawRequest:
-    """The bytes that the SDK's HTTP library makes of what its signer signed."""
+    """A signed request as the SDK's HTTP library sends it."""
     uri, headers = sdk.signed(login, f"http://{host}", method, path, body=body, **more)
     prepared = requests.Request(method, f"http://{host}{uri}", headers, data=body or None).prepare()
     sent = tuple((str(name).encode(), str(value).encode("latin-1")) for name, value in prepared.headers.items())
@@ -185,7 +185,7 @@ def on_the_wire(login: Any, host: str, method: str, path: str, body: bytes, **mo
 
 
 def generated(seed: int) -> tuple[RawRequest, str]:
-    """A request with odd things in every part of it, and the secret that it was signed with."""
+    """A request with unusual content in every part, and the secret that signed it."""
     chance = random.Random(seed)
     secret, token = chance.randbytes(20).hex(), chance.choice([None, chance.randbytes(30).hex()])
     project_id = chance.choice([None, PROJECT])
@@ -221,7 +221,7 @@ def test_b33_generated_requests_of_the_official_signer_verify(block: int) -> Non
 
 
 @pytest.mark.behaviour(33)
-def test_b33_a_content_hash_that_is_not_the_bodys_does_not_verify() -> None:
+def test_b33_a_content_hash_of_another_body_does_not_verify() -> None:
     headers = {"X-Sdk-Date": date_of(0), "Content-Type": "application/json"}
     headers["X-Sdk-Content-Sha256"] = hashlib.sha256(b"another body").hexdigest()
     request = on_the_wire(sdk.credentials("AK", "SK"), HOST, "POST", "/x", b"the body", headers=headers)

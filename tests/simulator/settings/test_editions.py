@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from ims_simulator.app import create_app
 from ims_simulator.cli import main
 from ims_simulator.settings import editions
-from ims_simulator.settings.knobs import Knobs, apply
+from ims_simulator.settings.assignments import apply
+from ims_simulator.settings.knobs import Knobs
 from simulator.harness import COPY_SECONDS, FakeClock, Sim
 
 NAMES = ("huawei", "otc", "swiss", "flexibleengine")
@@ -29,19 +30,19 @@ async def _cloud(edition: str) -> AsyncIterator[Sim]:
         yield sim
 
 
-def test_there_are_four() -> None:
+def test_there_are_four_editions() -> None:
     assert tuple(editions.EDITIONS) == NAMES
 
 
 @pytest.mark.parametrize("edition", NAMES)
-def test_every_value_is_of_a_knob_and_has_a_source(edition: str) -> None:
+def test_every_value_fits_its_knob_and_has_a_source(edition: str) -> None:
     for name, difference in editions.EDITIONS[edition].differences.items():
         assert getattr(apply(Knobs(), {name: difference.value}), name) == difference.value
         assert re.search(r"\[[VI]\]", difference.source)
 
 
 @pytest.mark.parametrize("edition", NAMES)
-async def test_a_plain_copy_works_in_each(edition: str) -> None:
+async def test_a_plain_copy_works_in_each_edition(edition: str) -> None:
     async with _cloud(edition) as sim:
         assert (await sim.image(await sim.copied(description="why not")))["status"] == "active"
         assert sim.config["edition"] == edition
@@ -57,7 +58,7 @@ async def test_the_code_of_a_missing_permission() -> None:
     assert [status for status, _ in seen.values()] == [400, 403, 400, 400]
 
 
-async def test_where_the_newer_calls_are() -> None:
+async def test_which_editions_have_the_newer_calls() -> None:
     seen = {}
     for edition in NAMES:
         async with _cloud(edition) as sim:
@@ -66,7 +67,7 @@ async def test_where_the_newer_calls_are() -> None:
     assert seen == {"huawei": (200, 200), "otc": (404, 200), "swiss": (404, 404), "flexibleengine": (404, 200)}
 
 
-async def test_huawei_takes_chinese_names_and_the_type_market_and_tells_the_next_page() -> None:
+async def test_huawei_accepts_chinese_names_and_the_type_market_and_shows_the_next_page() -> None:
     async with _cloud("huawei") as sim:
         await sim.accepted(name="镜像")
         body = (await sim.call("GET", "/v2/cloudimages?__imagetype=market")).body
@@ -78,7 +79,7 @@ async def test_huawei_takes_chinese_names_and_the_type_market_and_tells_the_next
 
 
 @pytest.mark.behaviour(21)
-async def test_what_may_be_made_of_a_shared_image() -> None:
+async def test_which_copies_of_shared_images_are_allowed() -> None:
     async with _cloud("huawei") as sim:
         assert (await sim.copy("shared-encrypted")).code == (400, "IMG.0197")
         assert (await sim.copy("shared", cmk_id=sim.key())).code == (400, "IMG.0105")
@@ -95,7 +96,7 @@ async def test_huawei_copies_no_windows_images() -> None:
         await sim.accepted()
 
 
-async def test_swiss_knows_no_key_and_flexibleengine_no_enterprise_project() -> None:
+async def test_swiss_ignores_keys_and_flexibleengine_enterprise_projects() -> None:
     async with _cloud("swiss") as sim:
         assert "__system__cmkid" not in await sim.image(await sim.copied(cmk_id=sim.key()))
         await sim.accepted("iso")
@@ -106,7 +107,7 @@ async def test_swiss_knows_no_key_and_flexibleengine_no_enterprise_project() -> 
         assert (await sim.copy(enterprise_project_id=other)).code == (400, "IMG.0001")
 
 
-async def test_flexibleengine_spells_states_as_its_prose_and_has_no_limit_of_size() -> None:
+async def test_flexibleengine_has_lower_case_states_and_no_size_limit() -> None:
     async with _cloud("flexibleengine") as sim:
         job_id = await sim.accepted("too-big")
         sim.clock.move(COPY_SECONDS)
@@ -115,7 +116,7 @@ async def test_flexibleengine_spells_states_as_its_prose_and_has_no_limit_of_siz
         assert answer.code == (404, "IMG.0144")
 
 
-async def test_otc_shows_no_percentage_by_the_older_call() -> None:
+async def test_otc_shows_no_percentage_in_the_older_call() -> None:
     async with _cloud("otc") as sim:
         job_id = await sim.accepted()
         sim.clock.move(60)
@@ -123,7 +124,7 @@ async def test_otc_shows_no_percentage_by_the_older_call() -> None:
         assert (await sim.progress(job_id)).body["entities"]["process_percent"] == 0.1
 
 
-def test_an_edition_that_there_is_not_is_said_so() -> None:
+def test_an_unknown_edition_is_refused_with_the_list() -> None:
     result = CliRunner().invoke(main, ["--port", "0", "--edition", "telekom"])
     assert result.exit_code == 2
     assert "'huawei', 'otc', 'swiss', 'flexibleengine'" in result.output

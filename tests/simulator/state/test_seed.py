@@ -1,4 +1,4 @@
-"""With a seed, the same calls in the same order are answered alike, byte for byte; in any process."""
+"""With a seed, the same calls in the same order get the same replies, byte for byte, in any process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FROZEN = ("--frozen-at", "2026-09-01T12:00:00Z", "--copy-seconds", "600")
 
 
 class _Exchanges:
-    """Sends requests and keeps every byte of the replies, but for the port that the endpoints name."""
+    """Sends requests and keeps the replies byte for byte, except for the port of the endpoints."""
 
     def __init__(self, url: str) -> None:
         self._address = urlsplit(url).netloc
@@ -35,7 +35,7 @@ class _Exchanges:
         return json.loads(text) if text else None
 
 
-def _life(*options: str) -> list[tuple[int, list[tuple[str, str]], str]]:
+def _replies(*options: str) -> list[tuple[int, list[tuple[str, str]], str]]:
     with running(*options) as process:
         log = _Exchanges(process.url)
         config = log.send("GET", "/_simulator/config")
@@ -66,8 +66,8 @@ def _life(*options: str) -> list[tuple[int, list[tuple[str, str]], str]]:
 
 
 def test_two_processes_answer_alike_byte_for_byte() -> None:
-    first = _life("--seed", "7", *FROZEN)
-    assert first == _life("--seed", "7", *FROZEN)
+    first = _replies("--seed", "7", *FROZEN)
+    assert first == _replies("--seed", "7", *FROZEN)
     assert '"status": "SUCCESS"' in str(first)
     assert '"status": "FAIL"' in str(first)
 
@@ -82,14 +82,14 @@ def test_the_same_seed_makes_the_same_ids_and_another_one_others() -> None:
     assert _made(7).isdisjoint(_made(8))
 
 
-def test_without_a_seed_only_what_is_there_from_the_start_has_the_same_ids() -> None:
+def test_without_a_seed_only_the_initial_objects_have_the_same_ids() -> None:
     assert _made(None).isdisjoint(_made(None))
     first, second = Cloud(), Cloud()
     assert first.accounts == second.accounts
     assert [image.id for image in first.images.values()] == [image.id for image in second.images.values()]
 
 
-def test_an_id_of_every_kind_is_another_one() -> None:
+def test_ids_of_different_kinds_differ() -> None:
     ids = Ids(1)
     made = [ids.hex(number, word) for number in (1, 2) for word in ("job", "sub job", "request")]
     made += [ids.uuid(1, "image"), ids.text(1, "token", 512)]
@@ -97,7 +97,7 @@ def test_an_id_of_every_kind_is_another_one() -> None:
     assert len(ids.text(1, "token", 512)) == 512
 
 
-def test_after_a_restart_no_id_comes_twice(tmp_path: Path) -> None:
+def test_after_a_restart_no_id_is_used_twice(tmp_path: Path) -> None:
     path = tmp_path / "state"
     for seed in (None, 1):
         cloud = Cloud(seed=seed, state_file=path, clock=FakeClock())

@@ -46,7 +46,7 @@ def test_sigkill_and_a_restart_lose_nothing(tmp_path: Path) -> None:
         (["--state", "{garbage}"], "line 1 is not a line of a state file"),
     ],
 )
-def test_a_state_file_that_is_of_no_use_is_said_so(tmp_path: Path, options: list[str], words: str) -> None:
+def test_an_unusable_state_file_is_reported(tmp_path: Path, options: list[str], words: str) -> None:
     garbage = tmp_path / "garbage"
     garbage.write_text("hello\n")
     path = tmp_path / "state"
@@ -59,7 +59,7 @@ def test_a_state_file_that_is_of_no_use_is_said_so(tmp_path: Path, options: list
 
 
 async def test_a_restart_at_any_byte_of_the_state_file_works(tmp_path: Path) -> None:
-    """A death in the middle of a write leaves the image and its job, or neither."""
+    """A kill in the middle of a write leaves the image and its job, or neither of them."""
     clock, path = FakeClock(), tmp_path / "state"
 
     async def life(state: Path) -> tuple[set[str], set[str]]:
@@ -84,7 +84,7 @@ async def test_a_restart_at_any_byte_of_the_state_file_works(tmp_path: Path) -> 
         assert images == jobs
 
 
-async def test_what_was_changed_is_there_after_a_restart(tmp_path: Path) -> None:
+async def test_changes_survive_a_restart(tmp_path: Path) -> None:
     clock, path = FakeClock(), tmp_path / "state"
 
     def app_of() -> web.Application:

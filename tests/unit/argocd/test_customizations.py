@@ -1,4 +1,4 @@
-"""The customizations of Argo CD pass their own tests, which are in Argo CD's format."""
+"""The customizations of Argo CD pass their tests, which have Argo CD's format."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The examples for Argo CD and Flux hold together; the API server is asked about their objects in tests/e2e."""
+"""The examples for Argo CD and Flux are consistent. tests/e2e checks their objects with the API server."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is generated under deploy/argocd is current, and the patch of argocd-cm holds what Argo CD reads from it."""
+"""The generated files below deploy/argocd are current, and the patch of argocd-cm has the keys that Argo CD reads."""
 
 import pytest
 import yaml

@@ -1,4 +1,4 @@
-"""Every status that ``flow`` can produce is read alike by kstatus, kubectl wait and Argo CD, and never as an error."""
+"""kstatus, kubectl wait and Argo CD read every status that `flow` can produce in the same way, and without errors."""
 
 import copy
 from dataclasses import replace
@@ -20,9 +20,9 @@ from imagecopy.flow.decide import decide
 from imagecopy.flow.deletion import decide_deletion
 from imagecopy.flow.view import View, begin_retry, needs
 from unit.flow.builders import Row, asked, at, edited, new
-from unit.flow.rows_deletion import ROWS as DELETION_ROWS
-from unit.flow.test_decide_machine import Machine
-from unit.flow.test_decide_table import ANSWERS, ROWS
+from unit.flow.machine.test_decide_machine import Machine
+from unit.flow.tables.deletion import ROWS as DELETION_ROWS
+from unit.flow.tables.test_decide_table import ANSWERS, ROWS
 
 
 def _told() -> list[tuple[str, View]]:

@@ -1,4 +1,4 @@
-"""kstatus' rules themselves, one by one, so that what rests on them rests on something."""
+"""The rules of kstatus, one test each. Other tests depend on them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Our Lua is as limited as that of argocd-cm, so that a script that works here works there."""
+"""Our Lua has the limits of Argo CD's, so that a script that works here works there."""
 
 import pytest
 

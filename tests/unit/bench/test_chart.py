@@ -1,4 +1,4 @@
-"""What is chosen to be drawn from the results of the benchmark. The drawing needs matplotlib: `make chart` shows it."""
+"""The choice of what is drawn from the results of the benchmark. The drawing itself needs matplotlib: `make chart`."""
 
 import json
 from pathlib import Path

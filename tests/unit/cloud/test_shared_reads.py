@@ -10,7 +10,7 @@ import pytest
 from imagecopy import ims
 from imagecopy.cloud.shared_reads import Batches, SharedReads
 from imagecopy.providers.limiter import CallLimiter
-from unit.cloud.test_cloud import FakeClient, an_image
+from unit.cloud.builders import FakeClient, an_image
 
 pytestmark = pytest.mark.looptime
 

@@ -1,4 +1,4 @@
-"""The audit log becomes typed events."""
+"""Parsing the audit log."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where the programs come from, and what is said when a way is closed."""
+"""The sources of the programs, and the messages when a source fails."""
 
 import socket
 import time

@@ -1,4 +1,4 @@
-"""Which Go is used, and what is said where there is none or it fails."""
+"""The choice of Go, and the messages when there is none or the build fails."""
 
 import shutil
 from collections.abc import Callable

@@ -1,5 +1,6 @@
-"""What a control plane says when a component fails; fakes take the place of the programs."""
+"""The errors of a control plane whose components fail. Scripts replace the programs."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def test_late_component_quotes_the_log_and_is_ended(tmp_path: Path, fake: Callab
 
 def test_taken_port_is_tried_again_with_others(tmp_path: Path, fake: Callable[..., Binaries]) -> None:
     journal = tmp_path / "journal"
-    plane = ControlPlane(fake(f'echo "$@" >> {journal}; echo "bind: address already in use"; exit 1'))
+    plane = ControlPlane(fake(f'echo "$@" >> {shlex.quote(str(journal))}; echo "bind: address already in use"; exit 1'))
     with pytest.raises(StartError, match="address already in use"):
         plane.start()
     tries = journal.read_text().splitlines()

@@ -1,4 +1,4 @@
-"""A component ends when it is told to, and when its parent ends in whatever way."""
+"""A process ends when it is stopped, and when its parent ends for any reason."""
 
 import os
 import signal

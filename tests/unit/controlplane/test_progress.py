@@ -1,4 +1,4 @@
-"""A waiting human sees what is done and for how long."""
+"""The lines of progress."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""The cache never shows a half program, and one of many does the work."""
+"""The cache never has a partial program, and only one of several processes fills it."""
 
 import os
 import subprocess

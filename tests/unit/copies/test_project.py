@@ -8,10 +8,10 @@ from imagecopy.flow.deletion import DeletionRequested
 from imagecopy.flow.observation import Cause, PostRejected, PreflightObserved, TagsRefused, TargetsObserved, Trouble
 from imagecopy.flow.steps import PostCopy, SetTags
 from imagecopy.flow.view import Need, View
-from unit.cloud.test_cloud import FakeClient, Lender
+from unit.cloud.builders import FakeClient, Lender
 from unit.copies.builders import Stage
 from unit.flow.builders import ELSEWHERE, PROJECT, TAGS, TARGET, attempt_of, new, source, succeeded_job
-from unit.flow.rows_project import COPYING, DONE, INTENDED, UNKNOWN
+from unit.flow.tables.project import COPYING, DONE, INTENDED, UNKNOWN
 
 
 @pytest.fixture

@@ -1,28 +1,17 @@
-"""What `make demo` takes from its user."""
+"""The variables of `make demo` and `make bench`."""
 
-import importlib.util
 import os
 import subprocess
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from support.scripts import load_script
 
 _ROOT = Path(__file__).parents[3]
 
 
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("deployed_demo", _ROOT / "deploy" / "demo" / "demo.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-demo = _load()
+demo = load_script(_ROOT / "deploy" / "demo" / "demo.py")
 
 
 @pytest.mark.parametrize(

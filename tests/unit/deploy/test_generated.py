@@ -1,4 +1,4 @@
-"""deploy/kustomize and deploy/install.yaml are what the chart renders."""
+"""deploy/kustomize and deploy/install.yaml agree with the chart."""
 
 import subprocess
 from operator import itemgetter

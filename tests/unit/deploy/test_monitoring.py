@@ -1,4 +1,4 @@
-"""Alerts and dashboard ask for metrics that there are, and each alert is documented."""
+"""Alerts and dashboard use metrics that exist, and each alert is documented."""
 
 import json
 import re

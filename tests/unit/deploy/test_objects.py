@@ -1,4 +1,4 @@
-"""What the chart's objects say, one property each."""
+"""Properties of the chart's objects."""
 
 import base64
 import re

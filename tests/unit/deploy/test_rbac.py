@@ -1,4 +1,4 @@
-"""Who may do what: the least for each mode, and no wildcard anywhere."""
+"""The RBAC rules: the least rights for each mode, without wildcards."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What the chart renders is valid: for helm, for each Kubernetes that is supported, for our own CRDs."""
+"""The rendered objects are valid for helm, for each supported Kubernetes version, and for our CRDs."""
 
 import json
 from typing import Any, Final

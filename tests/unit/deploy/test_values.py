@@ -1,4 +1,4 @@
-"""values.yaml, its schema, its README and the operator's settings say the same."""
+"""values.yaml agrees with its schema, its README and the operator's settings."""
 
 import json
 import re

@@ -42,7 +42,7 @@ _WORDS = {
     ImageState.ACTIVE: "active",
     ImageState.PENDING: "saving",
     ImageState.DEAD: "killed",
-    ImageState.ABSENT: "not there any more",
+    ImageState.ABSENT: "missing",
 }
 
 

@@ -22,7 +22,7 @@ from unit.flow.builders import (
     then,
     trouble,
 )
-from unit.flow.model import check_stored
+from unit.flow.machine.model import check_stored
 
 
 def _condition(view: View, kind: ConditionType = ConditionType.READY) -> Condition:

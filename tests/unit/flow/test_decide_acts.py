@@ -51,14 +51,14 @@ from unit.flow.builders import (
 
 
 def _order(view: View) -> PostCopy:
-    act = decide(view, preflight(), at(0)).act
-    assert isinstance(act, PostCopy)
-    return act
+    action = decide(view, preflight(), at(0)).action
+    assert isinstance(action, PostCopy)
+    return action
 
 
 def test_a_plain_copy_is_ordered_without_what_was_not_asked_for() -> None:
     step = decide(new(), preflight(), at(0))
-    assert step.act == PostCopy(
+    assert step.action == PostCopy(
         attempt=Attempt(number=1, token=token_of(UID, 1), posted_at=at(0), writer="pod/1"),
         source_image_id=SOURCE,
         name="golden",
@@ -66,7 +66,7 @@ def test_a_plain_copy_is_ordered_without_what_was_not_asked_for() -> None:
         kms_key_id=None,
         enterprise_project_id=None,
     )
-    assert step.status.attempt == step.act.attempt, "the intent is the attempt that is ordered"
+    assert step.status.attempt == step.action.attempt, "the intent is the attempt that is ordered"
 
 
 def test_a_copy_is_ordered_with_all_that_was_asked_for() -> None:
@@ -112,17 +112,17 @@ def test_an_attempt_in_flight_is_never_posted_again_whatever_is_seen(seen: Obser
     crashed = intended()
     assert needs(crashed, at(seconds)) is Need.TARGETS
     for view in (crashed, copying(), then(crashed, unknown(crashed), 30), asked(then(crashed, trouble(), 7200), "a")):
-        assert not isinstance(decide(begin_retry(view, at(seconds)), seen, at(seconds)).act, PostCopy)
+        assert not isinstance(decide(begin_retry(view, at(seconds)), seen, at(seconds)).action, PostCopy)
 
 
 def test_pauses_between_rejected_attempts_grow_to_their_bound() -> None:
     view, now, pauses = intended(), 0.0, []
     for _ in range(8):
         step = decide(view, rejected(view, Cause.THROTTLED), at(now))
-        assert step.again is not None
-        pauses.append(step.again)
-        now += step.again
-        view = then(then(view, rejected(view, Cause.THROTTLED), now - step.again), preflight(), now)
+        assert step.requeue_after is not None
+        pauses.append(step.requeue_after)
+        now += step.requeue_after
+        view = then(then(view, rejected(view, Cause.THROTTLED), now - step.requeue_after), preflight(), now)
     assert pauses == [10, 20, 40, 80, 120, 120, 120, 120]
     assert attempt_of(view).number == 9
     assert [ended.number for ended in view.status.attempts] == [4, 5, 6, 7, 8], "the last five are kept"
@@ -134,7 +134,7 @@ def test_a_failed_job_ends_the_row_of_rejections() -> None:
     view = then(view, PostAccepted(attempt_of(view), "job-2", None), 12)
     view = then(then(view, failed_job(), 100), preflight(), 110)
     step = decide(view, rejected(view, Cause.THROTTLED), at(111))
-    assert step.again == 10
+    assert step.requeue_after == 10
     outcomes = [ended.outcome for ended in step.status.attempts]
     assert outcomes == [AttemptOutcome.REJECTED, AttemptOutcome.FAILED, AttemptOutcome.REJECTED]
 
@@ -157,13 +157,13 @@ def test_failed_jobs_use_up_the_backoff_limit_and_rejections_do_not() -> None:
 def test_a_changed_tag_is_removed_before_it_is_set() -> None:
     tagged = then(copying(spec(target={"tags": TAGS})), TagsSet(TARGET), 600)
     changed = edited(tagged, spec(target={"tags": {"team": "db", "tier": "gold"}}))
-    act = decide(changed, NothingObserved(), at(700)).act
-    assert act == SetTags(TARGET, remove={"team": "web", "os": "debian13"}, set={"team": "db", "tier": "gold"})
+    action = decide(changed, NothingObserved(), at(700)).action
+    assert action == SetTags(TARGET, remove={"team": "web", "os": "debian13"}, set={"team": "db", "tier": "gold"})
 
 
 def test_tags_that_are_as_wanted_are_not_set_again() -> None:
     tagged = then(copying(spec(target={"tags": TAGS})), TagsSet(TARGET), 600)
-    assert decide(edited(tagged, spec(target={"tags": TAGS}, suspend=True)), NothingObserved(), at(700)).act is None
+    assert decide(edited(tagged, spec(target={"tags": TAGS}, suspend=True)), NothingObserved(), at(700)).action is None
 
 
 def test_a_target_that_is_made_again_gets_its_tags_again() -> None:
@@ -173,8 +173,8 @@ def test_a_target_that_is_made_again_gets_its_tags_again() -> None:
     again = edited(asked(gone, "a"), spec(target={"tags": TAGS}))
     posted = then(then(again, TargetObserved(image(ImageState.DEAD)), 720), preflight(), 730)
     copied = then(posted, PostAccepted(attempt_of(posted), "job-2", None), 731)
-    act = decide(copied, succeeded_job("another"), at(1300)).act
-    assert act == SetTags("another", remove={}, set=TAGS)
+    action = decide(copied, succeeded_job("another"), at(1300)).action
+    assert action == SetTags("another", remove={}, set=TAGS)
 
 
 def test_an_edit_of_a_finished_copy_writes_the_observed_generation_only() -> None:
@@ -194,7 +194,7 @@ def test_a_provider_that_appears_is_picked_up_within_15_seconds_however_long_it_
     for hours in range(48):
         since = at(0) if hours else None
         recent = view.recent if since is None else type(view.recent)(trouble_since=since)
-        again = decide(new(recent=recent), trouble(cause), at(0) + timedelta(hours=hours)).again
+        again = decide(new(recent=recent), trouble(cause), at(0) + timedelta(hours=hours)).requeue_after
         assert again is not None
         assert again * jitter <= 15
 
@@ -214,7 +214,7 @@ def test_an_outcome_that_others_went_beyond_changes_nothing(outcome: str) -> Non
     for view in (ended, second, found):
         step = decide(view, outcomes[outcome], at(80))
         assert step.status == view.status
-        assert step.again is not None, "what is there is looked at anew"
+        assert step.requeue_after is not None, "what is there is looked at anew"
         assert step.events == ()
 
 
@@ -224,6 +224,6 @@ def test_an_outcome_is_stored_where_the_intent_was_wiped_out() -> None:
 
 
 def test_a_login_that_is_held_back_does_not_hold_a_mended_secret_back() -> None:
-    again = decide(new(), trouble(Cause.CREDENTIALS, retry_after=600), at(0)).again
+    again = decide(new(), trouble(Cause.CREDENTIALS, retry_after=600), at(0)).requeue_after
     assert again is not None
     assert again <= 15

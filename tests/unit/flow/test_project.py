@@ -3,7 +3,7 @@
 from imagecopy.flow.project import bound_project, wrong_project
 from imagecopy.flow.view import View
 from unit.flow.builders import ELSEWHERE, PROJECT, failed_job, new, spec, then, trouble
-from unit.flow.rows_project import COPYING, DONE, INTENDED, UNKNOWN
+from unit.flow.tables.project import COPYING, DONE, INTENDED, UNKNOWN
 
 
 def test_a_copy_that_was_never_asked_for_may_be_made_anywhere() -> None:
@@ -32,6 +32,6 @@ def test_the_message_names_provider_both_projects_and_what_to_do() -> None:
     wrong = wrong_project(view, ELSEWHERE)
     assert wrong is not None
     assert wrong.message == (
-        f"this copy is in project {PROJECT}, but ImageProvider team leads to project {ELSEWHERE} now: "
-        f"switch its projectID, endpoints or Secret back to project {PROJECT}; until then nothing is done in either"
+        f"this copy belongs to project {PROJECT}, but ImageProvider team points to project {ELSEWHERE} now: change its "
+        f"projectID, endpoints or Secret back to project {PROJECT}; until then nothing is done in either project"
     )

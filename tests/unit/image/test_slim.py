@@ -1,4 +1,4 @@
-"""What the build of the image drops is not missed: by the programs, and by the logins of a kubeconfig.
+"""What the build of the image removes is needed neither by the programs nor by the logins of a kubeconfig.
 
 That an operator works with the rest is shown in tests/e2e/install/test_image.py.
 """
@@ -89,11 +89,11 @@ def test_a_kubeconfig_may_log_in_by_plugin(tree: Path, tmp_path: Path, user: obj
         "import asyncio, kubernetes; from imagecopy.kube import connection\n"
         "async def main():\n"
         "    configuration = await connection.load()\n"
-        "    print(kubernetes.__file__, await configuration.get_api_key_with_prefix('BearerToken'))\n"
+        "    print(kubernetes.__file__, await configuration.get_api_key_with_prefix('BearerToken'), sep='\\n')\n"
         "asyncio.run(main())"
     )
     done = run(tree, "python", "-c", code, KUBECONFIG=str(path))
-    assert done.stdout.split() == [str(tree / "kubernetes" / "__init__.py"), "Bearer", token], done.stderr
+    assert done.stdout.splitlines() == [str(tree / "kubernetes" / "__init__.py"), f"Bearer {token}"], done.stderr
 
 
 def test_the_time_of_the_build_goes_with_its_line_in_the_record(tmp_path: Path) -> None:

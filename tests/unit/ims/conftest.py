@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from unit.ims.auth.doors import POD_IDENTITY, SERVICE_TOKEN, Doors
+from unit.ims.auth.login_cloud import POD_IDENTITY, SERVICE_TOKEN, LoginCloud
 from unit.ims.cloud import Cloud
 
 
@@ -12,8 +12,8 @@ def cloud() -> Cloud:
 
 
 @pytest.fixture
-def doors() -> Doors:
-    return Doors()
+def login_cloud() -> LoginCloud:
+    return LoginCloud()
 
 
 @pytest.fixture

@@ -1,30 +1,18 @@
-"""One version: pyproject.toml has it, and whatever repeats it says the same."""
+"""The version in pyproject.toml and in all files that repeat it."""
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import yaml
 
 from imagecopy import __version__
+from support.scripts import load_script
 
 REPO = Path(__file__).parents[3]
 
 
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("release_version", REPO / "deploy" / "release" / "version.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-release = _load()
+release = load_script(REPO / "deploy" / "release" / "version.py")
 CHANGELOG = (REPO / "CHANGELOG.md").read_text()
 CHART = REPO / "deploy" / "helm" / "imagecopy-operator" / "Chart.yaml"
 INSTALL = REPO / "deploy" / "install.yaml"

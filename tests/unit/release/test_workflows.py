@@ -1,4 +1,4 @@
-"""What holds for every workflow, whoever edits it next."""
+"""Rules for all workflows."""
 
 import re
 from pathlib import Path

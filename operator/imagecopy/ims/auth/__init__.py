@@ -1,19 +1,19 @@
-"""How our requests say who we are: one seam, and a class behind it for each way in.
+"""Authentication: one interface, and one class for each authentication method.
 
 ::
 
     auth_for(credentials) -> ImsAuth
         PasswordTokenAuth, TokenAuth     a token goes with each request
             password     user name and password
-            agency       ... with which an agency is taken on
-            oidc         our service account's token
+            agency       ... with which an agency is assumed
+            oidc         the operator's service account token
         SignatureAuth                    each request is signed
             access_key   a key from the user, permanent or temporary
-            agency       ... with which an agency is taken on: temporary keys
+            agency       ... with which an agency is assumed: temporary keys
             ambient      temporary keys from the node's metadata service, or from CCE Pod Identity
 
-What expires is a :class:`~imagecopy.ims.auth.renewal.Renewed`, what can be refused has a
-:class:`~imagecopy.ims.auth.breaker.Breaker`. The client knows no more about credentials than :class:`ImsAuth`.
+Tokens and temporary keys are a :class:`~imagecopy.ims.auth.renewal.Renewed` value. A login that may be refused has a
+circuit breaker, :class:`~imagecopy.ims.auth.breaker.Breaker`. The client only knows :class:`ImsAuth`.
 """
 
 from imagecopy.ims.auth.base import Clock, ImsAuth, Session

@@ -1,4 +1,4 @@
-"""Ways in that sign each request: with an access key from the user, or with temporary ones that are renewed."""
+"""Authentication by signatures: with an access key from the user, or with temporary keys that are renewed."""
 
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -56,9 +56,9 @@ class SignatureAuth(ImsAuth):
         """Return what is known about the project.
 
         Raises:
-            CredentialsInvalid: the key is refused, or was and is not tried yet.
+            CredentialsInvalid: the key is refused, or was refused and its pause is not over.
             Misconfigured: there is no such project.
-            SurelyNotDone: the key or the project could not be found out for another reason.
+            SurelyNotDone: the key or the project could not be obtained for another reason.
         """
         await self._signing.ready()
         return await self._session.get()
@@ -101,7 +101,7 @@ def static_key_auth(
     wall: WallClock = now_in_utc,
     turn_seconds: float = 10.0,
 ) -> SignatureAuth:
-    """Return the way in by a key that the user gives."""
+    """Return the authentication by a key that the user gives."""
     signing = static_signing(credentials, breaker or Breaker(clock), clock, wall, turn_seconds)
     return SignatureAuth(signing, iam, credentials.project, region, clock)
 
@@ -138,7 +138,7 @@ def temporary_key_auth(
     clock: Clock,
     wall: WallClock,
 ) -> SignatureAuth:
-    """Return the way in by keys that are got from ``source`` and renewed."""
+    """Return the authentication by temporary keys from ``source``, which are renewed."""
     advice = f"the login ({keys}) worked but its key did not: check that project, region and endpoints belong together"
     signing = Signing(Renewed(source, breaker, clock), breaker, renewable=True, advice=advice, wall=wall)
     return SignatureAuth(signing, iam, project, region, clock)

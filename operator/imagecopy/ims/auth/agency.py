@@ -1,7 +1,7 @@
-"""Way in: an agency, which another account (or one's own) made for the account of a login that one has.
+"""Authentication by an agency, which another account (or the same) created for the account of a login.
 
-The login must be allowed to take on agencies (the role Agent Operator). What comes out works in the project of the
-account that made the agency.
+The login must be allowed to assume agencies (the role Agent Operator). The result works in the project of the account
+that created the agency.
 
 Sources: OTC API reference, IAM, "Obtaining an Agency Token" and "Obtaining a Temporary AK/SK". Their tables call the
 agency's name ``agency_name``, as the official SDK does; their examples and older tools say ``xrole_name``. So the
@@ -29,14 +29,14 @@ from imagecopy.ims.auth.tokens import TokenSession, fresh_token
 from imagecopy.ims.errors import CredentialsInvalid, Misconfigured
 
 KEY_SECONDS: Final = 6 * 3600
-"""How long temporary keys are asked for; 15 minutes to 24 hours are possible. A day's work does not depend on IAM, and
-a key that leaks does not last."""
+"""The lifetime that is requested for temporary keys; 15 minutes to 24 hours are possible. It is long enough to bridge
+an outage of IAM, and short enough that a leaked key expires soon."""
 
 _NAMES: Final = ("agency_name", "xrole_name")
 
 
 class _Agency:
-    """Takes on an agency; remembers what IAM calls its name here."""
+    """Assumes an agency; remembers which field IAM expects its name in."""
 
     def __init__(self, iam: Iam, credentials: AgencyCredentials) -> None:
         self._iam = iam
@@ -81,7 +81,7 @@ class _Agency:
 
 
 class AgencyTokenLogin(_Agency):
-    """Takes on an agency by a password login, and gets a token."""
+    """Assumes an agency with a password login, and gets a token."""
 
     def __init__(self, iam: Iam, credentials: AgencyCredentials, base: Renewed[str], region: str | None) -> None:
         """``base`` are tokens of the login's own account."""
@@ -90,7 +90,7 @@ class AgencyTokenLogin(_Agency):
         self._region = region
 
     async def __call__(self) -> Fresh[TokenSession]:
-        """Log in and take on the agency."""
+        """Log in and assume the agency."""
         token = await self._base.get()
         try:
             reply = await self._ask(token)
@@ -120,7 +120,7 @@ class AgencyTokenLogin(_Agency):
 
 
 class AgencyKeySource(_Agency):
-    """Takes on an agency by an access key, and gets temporary keys."""
+    """Assumes an agency with an access key, and gets temporary keys."""
 
     def __init__(self, iam: Iam, credentials: AgencyCredentials, base: httpx.Auth) -> None:
         """``base`` signs requests to IAM."""
@@ -128,7 +128,7 @@ class AgencyKeySource(_Agency):
         self._base = base
 
     async def __call__(self) -> Fresh[AccessKey]:
-        """Take on the agency."""
+        """Assume the agency."""
         keys = self._credentials.keys
         reply = await self._assume(
             SECURITY_TOKENS_PATH,

@@ -1,9 +1,9 @@
-"""Ways in without a login of one's own: the cloud gives temporary keys to the node or to the Pod that we run in.
+"""Authentication by the operator's own identity: the cloud gives temporary keys to the node or Pod it runs in.
 
-What is called here are addresses that the operator's own environment and settings name, never a provider: the metadata
-service is link-local, and Pod Identity answers on the node. So these calls go through a client of their own. The
-allowlist and the address check of :class:`imagecopy.ims.wire.Wire` exist to keep providers away from exactly such
-addresses; and an HTTP proxy would get to see keys, and ask its own node for them.
+The operator's environment and settings name the addresses that are called here, never a provider: the metadata service
+is link-local, and Pod Identity answers on the node. So these calls use a client of their own. The allowlist and the
+address check of :class:`imagecopy.ims.wire.Wire` keep providers away from exactly such addresses. An HTTP proxy would
+see the keys, and would ask its own node for them.
 
 Sources: huaweicloudsdkcore 3.1, ``auth/internal.py``; Huawei Cloud, ECS user guide, "Obtaining Metadata"; Huawei Cloud,
 CCE user guide, "Pod Identity".
@@ -33,7 +33,7 @@ _TOKEN_PATH: Final = "/meta-data/latest/api/token"  # noqa: S105
 _KEY_PATH: Final = "/openstack/latest/securitykey"
 _TOKEN_SECONDS: Final = 21600
 _NO_TOKENS: Final = (404, 405, 503)
-"""A metadata service that knows no tokens answers with one of these, and gives keys without."""
+"""The answers of a metadata service that has no tokens, and gives keys without one."""
 _NO_AGENCY: Final = "configure Cloud Service Agency first"
 _CONNECT_SECONDS: Final = 3.0
 _CALL_SECONDS: Final = 10.0
@@ -51,7 +51,7 @@ class NodeAgencySource:
         return self._endpoint
 
     async def __call__(self) -> Fresh[AccessKey]:
-        """Ask."""
+        """Get the keys."""
         lifetime = {"X-Metadata-Token-Ttl-Seconds": str(_TOKEN_SECONDS)}
         asked = await self._ask("PUT", _TOKEN_PATH, lifetime, NOTHING, allowed=_NO_TOKENS)
         token = asked.text.strip() if asked.is_success else ""
@@ -95,7 +95,7 @@ class PodIdentitySource:
         return POD_IDENTITY_URI
 
     async def __call__(self) -> Fresh[AccessKey]:
-        """Ask, with the token as it is now: it is replaced before it ends."""
+        """Get the keys, with the current token: the kubelet replaces it before it expires."""
         uri, file = self._environment.get(POD_IDENTITY_URI), self._environment.get(POD_IDENTITY_TOKEN_FILE)
         if not uri or not file:
             raise Misconfigured(

@@ -1,4 +1,4 @@
-"""The seam between a client and the ways in."""
+"""The interface between the client and the authentication methods."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -12,7 +12,7 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """What credentials tell about the project. ``ims_endpoint`` is from the cloud's catalogue, if it has one."""
+    """The project of a login. ``ims_endpoint`` comes from the cloud's catalogue, if it has one."""
 
     project_id: str
     project_name: str | None = None
@@ -37,7 +37,7 @@ class ImsAuth(httpx.Auth, ABC):
 
     @abstractmethod
     def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Send ``request`` as somebody who may; called by httpx.
+        """Send ``request`` with a token or signature; called by httpx.
 
         Raises:
             CredentialsInvalid: the cloud does not take the login, even a fresh one.

@@ -1,4 +1,4 @@
-"""What keeps a refused login from being tried again too soon.
+"""Circuit breakers for logins: a refused login is not tried again too soon.
 
 Five wrong passwords in a row lock an account at these clouds, for people as well as for us; more than five wrong
 signatures in a row lock an access key for five minutes. So after a refusal nothing is tried for a pause that grows
@@ -24,7 +24,7 @@ _UNDER_WAY: Final = 5
 
 
 class Breaker:
-    """The memory of one login: until when it is not tried, and why.
+    """The circuit breaker of one login: until when it is not tried, and why.
 
     Refusals add up until something that came after them has been taken: an older token that still works says nothing
     about the password of today. A login that fails for any other reason is not repeated for five seconds, so that a
@@ -43,7 +43,7 @@ class Breaker:
         self._few = asyncio.Semaphore(_UNDER_WAY)
 
     def check(self) -> None:
-        """Raise what was said at the last try, if it is too early for the next."""
+        """Raise the error of the last try, if it is too early for the next."""
         if self._why is not None and self._clock() < self._until:
             raise type(self._why).like(self._why, retry_after=self.left)
 
@@ -58,7 +58,7 @@ class Breaker:
         return self._clock() > self._until + _KEPT_SECONDS
 
     def refused(self, why: CredentialsInvalid) -> None:
-        """Note that the login was refused. Of tries that were under way together, only the first counts."""
+        """Record that the login was refused. Of tries that were under way together, only the first counts."""
         if isinstance(self._why, CredentialsInvalid) and self.left:
             return
         pause = _REFUSED_PAUSE_SECONDS[min(self._times, len(_REFUSED_PAUSE_SECONDS) - 1)]
@@ -67,11 +67,11 @@ class Breaker:
         self._until, self._why = self._clock() + pause, why
 
     def trouble(self, why: ImsError) -> None:
-        """Note that the login failed for a reason that says nothing about it."""
+        """Record that the login failed for a reason that says nothing about the credentials."""
         self._until, self._why = self._clock() + max(why.retry_after or 0.0, _TROUBLE_PAUSE_SECONDS), why
 
     def taken(self) -> None:
-        """Note that the cloud took what the last try brought."""
+        """Record that the cloud accepted the result of the last try."""
         self._times = 0
         self._proven = True
 

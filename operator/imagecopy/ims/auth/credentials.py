@@ -1,4 +1,4 @@
-"""What a login is made from, one class for each way in. No secret shows in a repr."""
+"""Credentials, one class for each authentication method. No secret shows in a repr."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ class ProjectRef:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Credentials:
     keys: ClassVar[str]
-    """The names under which users write them down, for messages about a refused login."""
+    """The names of the keys in a Secret, for messages about a refused login."""
 
     project: ProjectRef = ProjectRef()
 
@@ -67,7 +67,7 @@ class AccessKeyCredentials(_Credentials):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgencyCredentials(_Credentials):
-    """A login of one's own, with which an agency of another account (or of the same) is taken on.
+    """A login, with which an agency of another account (or of the same) is assumed.
 
     The project is one of the account that made the agency.
     """
@@ -113,22 +113,22 @@ Credentials = (
     | PodIdentityCredentials
     | IdentityProviderCredentials
 )
-"""Any way in."""
+"""The credentials of any authentication method."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """Secrets that must not come back to us in the cloud's words."""
+    """Secrets that must not be quoted when the cloud repeats them in a message."""
 
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
     def of(cls, *secrets: str | None) -> "Hidden":
-        """Hide these, as far as there are any."""
+        """Hide those of these values that are not None."""
         return cls(tuple(filter(None, secrets)))
 
     def body(self, body: bytes) -> bytes:
-        """Return ``body`` without them, in plain or as JSON writes them."""
+        """Return ``body`` without these secrets, whether written plainly or as in JSON."""
         for secret in self.secrets:
             for form in (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
                 body = body.replace(form.encode("utf-8", "replace"), b"***")

@@ -1,4 +1,4 @@
-"""From credentials to the way in that they are for."""
+"""Builds the authentication that fits given credentials."""
 
 import time
 
@@ -35,10 +35,10 @@ def auth_for(
     clock: Clock = time.monotonic,
     wall: WallClock = now_in_utc,
 ) -> ImsAuth:
-    """Return the way in; nothing is sent before its first use.
+    """Return the authentication; nothing is sent before its first use.
 
-    ``region`` names the project when the credentials don't, and picks the endpoint of a catalogue that has several.
-    ``breakers`` are shared by all who may use the same login. ``wall`` is the clock that signatures go by.
+    ``region`` names the project when the credentials don't, and selects the endpoint if a catalogue has several.
+    ``breakers`` are shared by all that use the same login. ``wall`` is the clock for signatures.
 
     Raises:
         EndpointNotAllowed: the allowlist forbids ``iam_endpoint``.

@@ -1,4 +1,4 @@
-"""Tokens that the kubelet keeps in files."""
+"""Reads tokens from files, which the kubelet keeps current."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""One request to whoever gives logins, and what its reply means.
+"""Requests to the cloud's identity service (IAM), and what its replies mean.
 
-A reply that says yes is never quoted, because it holds secrets; one that says no is quoted without those it repeats.
+A successful reply is never quoted, because it contains secrets. A refusal is quoted without the secrets in it.
 """
 
 import json
@@ -23,7 +23,7 @@ PROJECTS_PATH: Final = "/v3/projects"
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to check when a login does not work, put behind the cloud's own words."""
+    """What to check when a login fails; added after the cloud's own words."""
 
     refused: str | None = None
     """... because it is not taken."""
@@ -47,14 +47,14 @@ NO_ADVICE: Final = Advice()
 
 
 def with_advice(words: str, advice: str) -> str:
-    """Return the cloud's words with ours behind them."""
+    """Return the cloud's words, followed by ours."""
     words = words.strip()
     return f"{words}{'' if words.endswith(('.', '!', '?')) else '.'} {advice[:1].upper()}{advice[1:]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A reply that says yes."""
+    """A successful reply."""
 
     headers: Mapping[str, str]
     data: object
@@ -116,10 +116,10 @@ class Iam:
 
 
 def check(call: Call, response: httpx.Response, *, hidden: Hidden, advice: Advice) -> None:
-    """Do nothing if a reply says yes.
+    """Do nothing if the reply is a success.
 
     Raises:
-        SurelyNotDone: it says no.
+        SurelyNotDone: it is not.
     """
     if not response.is_success:
         body = hidden.body(response.content)
@@ -127,7 +127,7 @@ def check(call: Call, response: httpx.Response, *, hidden: Hidden, advice: Advic
 
 
 def reply_of(response: httpx.Response) -> Reply:
-    """Return the JSON of a reply that says yes.
+    """Return the JSON of a successful reply.
 
     Raises:
         TryLater: it is no JSON.
@@ -164,7 +164,7 @@ def name_of(project: ProjectRef, region: str | None) -> str:
 
 
 def project_advice(project: ProjectRef, region: str | None) -> str:
-    """Return which field says the project."""
+    """Return the field that names the project."""
     if project.id:
         return f"check the provider's projectID ({project.id})"
     if project.name:

@@ -1,4 +1,4 @@
-"""Way in: our service account's token, which the cloud's IAM trusts as that of an OpenID Connect identity provider.
+"""Authentication by the operator's service account token, which the cloud's IAM trusts (OpenID Connect).
 
 Source: OTC and Huawei Cloud API reference, IAM, "Obtaining a Token with an OpenID Connect ID Token". The identity
 provider is one of "programmatic access" with the cluster's signing keys, and its rules map the token to a user group.
@@ -15,7 +15,7 @@ _SETTING = "IMAGECOPY_IDENTITY_TOKEN_FILE"
 
 
 class IdentityTokenLogin:
-    """Gets a token for our service account's."""
+    """Exchanges the service account token for a token of the cloud."""
 
     def __init__(self, iam: Iam, credentials: IdentityProviderCredentials, region: str | None) -> None:
         self._iam = iam
@@ -26,7 +26,7 @@ class IdentityTokenLogin:
         return f"{self._iam!r}, {self._credentials!r}"
 
     async def __call__(self) -> Fresh[TokenSession]:
-        """Log in, with the token as it is now: the kubelet replaces it before it ends."""
+        """Log in with the current token: the kubelet replaces it before it expires."""
         credentials = self._credentials
         scope = scope_of(credentials.project, self._region)
         try:

@@ -1,4 +1,4 @@
-"""Way in: user name and password. Source: OTC API reference, IAM, "Obtaining a User Token"."""
+"""Authentication by user name and password. Source: OTC API reference, IAM, "Obtaining a User Token"."""
 
 import time
 
@@ -55,7 +55,7 @@ class PasswordLogin:
 
 
 class DomainLogin:
-    """Gets a token for the user's own account as a whole: with it an agency is taken on."""
+    """Gets a token for the user's whole account, with which an agency can be assumed."""
 
     def __init__(self, iam: Iam, credentials: PasswordCredentials) -> None:
         self._iam = iam

@@ -1,4 +1,4 @@
-"""Things that expire: obtained once for all who wait, renewed ahead of their end."""
+"""Values that expire, such as tokens: obtained once for all callers that wait, and renewed before they end."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Fresh(Generic[T]):
-    """Something just obtained. ``life_seconds`` count from when it was asked for; None: it has no end."""
+    """A value just obtained. ``life_seconds`` count from when it was requested; None: it does not expire."""
 
     value: T
     life_seconds: float | None
@@ -44,7 +44,7 @@ class _Held(Generic[T]):
     renew_at: float
     ends_at: float
     proven: bool = False
-    """The cloud has taken it, so earlier refusals say nothing any more."""
+    """Whether the cloud has accepted it, so that earlier refusals no longer count."""
 
 
 class Renewed(Generic[T]):
@@ -78,13 +78,13 @@ class Renewed(Generic[T]):
         return await self._renew(held)
 
     async def replace(self, refused: T) -> T:
-        """Return another value than ``refused``, which the cloud did not take."""
+        """Return another value than ``refused``, which the cloud did not accept."""
         if self._held is not None and self._held.value is refused:
             self._held = None
         return await self.get()
 
     def refused(self, value: T, why: ImsError) -> CredentialsInvalid:
-        """Note that the cloud does not take ``value``, fresh as it is; return what to tell the caller."""
+        """Record that the cloud refuses ``value`` although it is fresh; return the error for the caller."""
         error = CredentialsInvalid.like(why)
         if self._held is not None and self._held.value is value:
             self._held = None
@@ -92,7 +92,7 @@ class Renewed(Generic[T]):
         return CredentialsInvalid.like(error, retry_after=self._breaker.left)
 
     def taken(self, value: T) -> None:
-        """Note that the cloud took ``value``."""
+        """Record that the cloud accepted ``value``."""
         held = self._held
         if held is not None and held.value is value and not held.proven:
             held.proven = True

@@ -1,7 +1,7 @@
 """Signatures of requests by an access key: SDK-HMAC-SHA256. Pure but for :func:`sign`, which changes its request.
 
-Source: Huawei Cloud, API Request Signing Guide, "AK/SK Signing and Authentication Algorithm"; where the guide leaves
-something open, the official SDK's signer (huaweicloudsdkcore 3.1) is what we agree with, and tests hold us to it.
+Source: Huawei Cloud, API Request Signing Guide, "AK/SK Signing and Authentication Algorithm"; where the guide is not
+specific, this module does the same as the official SDK's signer (huaweicloudsdkcore 3.1); tests compare both.
 
 The server makes the canonical request anew from what it receives. So what is sent must be what was signed:
 :func:`sign` puts the canonical query into the URL, and signs host, path and body as httpx sends them.

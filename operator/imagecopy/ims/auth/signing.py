@@ -1,4 +1,4 @@
-"""The exchange of a signed request with the cloud: turns, the clock, and what follows a 401."""
+"""Sends signed requests: waits for their turn, corrects the clock, and handles a 401."""
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -20,7 +20,7 @@ from imagecopy.ims.lenient import as_http_date
 WallClock = Callable[[], datetime]
 
 _OFF_SECONDS: Final = 300.0
-"""A reply's date this far from the time that was signed is not the way's delay: one of the clocks is wrong."""
+"""If a reply's date differs from the signed time by this much, it is not latency: one of the clocks is wrong."""
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def now_in_utc() -> datetime:
 
 
 class Signing:
-    """Signs requests with one access key, and judges the replies.
+    """Signs requests with one access key, and handles their replies.
 
     - A 401 to a key that is renewed (``renewable``) is followed by one more request, under a fresh key.
     - A 401 to a key from the user is final: the same key again would only be one more wrong try in a row, of which
@@ -102,7 +102,7 @@ class Signing:
         return at
 
     def _set_clock(self, response: httpx.Response, signed_at: datetime) -> bool:
-        """Take over the cloud's time if ours is off; return whether it was."""
+        """Use the cloud's time from now on if ours is wrong; return whether it was."""
         theirs = as_http_date(response.headers.get("date"))
         if theirs is None or abs((theirs - signed_at).total_seconds()) < _OFF_SECONDS:
             return False

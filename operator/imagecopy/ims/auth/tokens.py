@@ -1,7 +1,7 @@
 """Tokens: one is obtained from IAM, sent with every request (``X-Auth-Token``), and scoped to one project.
 
-Source: OTC API reference, Identity and Access Management, "Token Management". A token is good for 24 hours, and is not
-ended by the next one.
+Source: OTC API reference, Identity and Access Management, "Token Management". A token is valid for 24 hours, and
+the next one does not end it.
 """
 
 import time
@@ -31,11 +31,11 @@ class TokenSession(Session):
     token: str = field(repr=False)
     expires_at: datetime
     life_seconds: float
-    """From when it was made, by the server's clock."""
+    """Counted from its creation, by the server's clock."""
 
 
 class TokenLogin(Protocol):
-    """A way to get a token."""
+    """Obtains tokens by one authentication method."""
 
     async def __call__(self) -> Fresh[TokenSession]:
         """Get one.
@@ -110,7 +110,7 @@ def fresh_token(reply: Reply, region: str | None) -> Fresh[TokenSession]:
 
 
 def fresh_bare_token(reply: Reply) -> Fresh[str]:
-    """Read a reply with a token for whatever it is for.
+    """Read a reply with a token of any scope.
 
     Raises:
         TryLater: it has no usable token.

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from imagecopy.ims import AgencyCredentials, CredentialsInvalid, ImsError, Misconfigured, TryLater
-from unit.ims.auth.doors import BY_KEY, BY_PASSWORD, KEYS, TOKENS, Answer, Doors, agency_of, refused
+from unit.ims.auth.login_cloud import BY_KEY, BY_PASSWORD, KEYS, TOKENS, Answer, LoginCloud, agency_of, refused
 from unit.ims.cloud import PROJECT
 
 BY_PASSWORD_FIRST, BY_KEY_FIRST = agency_of(BY_PASSWORD), agency_of(BY_KEY)
@@ -24,22 +24,22 @@ def is_agency(request: httpx.Request) -> bool:
     return b"assume_role" in request.content
 
 
-def on_agency(doors: Doors, path: str, *answers: Answer) -> None:
+def on_agency(login_cloud: LoginCloud, path: str, *answers: Answer) -> None:
     """Answer requests for the agency with these, the last one for ever."""
     left = list(answers)
 
     def answer(request: httpx.Request) -> Answer:
         if not is_agency(request):
-            return doors.as_it_should_be(request)
+            return login_cloud.usual_answer(request)
         return left.pop(0) if len(left) > 1 else left[0]
 
-    doors.answers[path] = answer
+    login_cloud.answers[path] = answer
 
 
-async def test_a_password_takes_on_an_agency_by_token(doors: Doors) -> None:
-    async with doors.client(BY_PASSWORD_FIRST) as client:
+async def test_a_password_takes_on_an_agency_by_token(login_cloud: LoginCloud) -> None:
+    async with login_cloud.client(BY_PASSWORD_FIRST) as client:
         await client.get_image("i")
-    login, agency, image = doors.requests
+    login, agency, image = login_cloud.requests
     assert (login.method, login.url.path) == ("POST", TOKENS)
     assert body(login)["identity"]["methods"] == ["password"]
     assert body(login)["scope"] == {"domain": {"name": "OTC-1"}}
@@ -55,10 +55,10 @@ async def test_a_password_takes_on_an_agency_by_token(doors: Doors) -> None:
     assert image.headers["x-auth-token"] == "token-2-never-to-be-seen"
 
 
-async def test_an_access_key_takes_on_an_agency_by_temporary_keys(doors: Doors) -> None:
-    async with doors.client(BY_KEY_FIRST) as client:
+async def test_an_access_key_takes_on_an_agency_by_temporary_keys(login_cloud: LoginCloud) -> None:
+    async with login_cloud.client(BY_KEY_FIRST) as client:
         await client.get_image("i")
-    agency, project, image = doors.requests
+    agency, project, image = login_cloud.requests
     assert (agency.method, agency.url.path) == ("POST", KEYS)
     assert "Access=AKPERMANENT," in agency.headers["authorization"]
     assert "x-project-id" not in agency.headers
@@ -76,21 +76,21 @@ async def test_an_access_key_takes_on_an_agency_by_temporary_keys(doors: Doors) 
 
 @both
 async def test_the_older_name_is_tried_after_a_bad_request_and_kept(
-    doors: Doors, credentials: AgencyCredentials, path: str
+    login_cloud: LoginCloud, credentials: AgencyCredentials, path: str
 ) -> None:
     def only_old(request: httpx.Request) -> Answer:
         if is_agency(request) and b"xrole_name" not in request.content:
             return httpx.Response(400, json={"error": {"message": "xrole_name missing", "code": 400}})
-        return doors.as_it_should_be(request)
+        return login_cloud.usual_answer(request)
 
-    doors.answers[path] = only_old
-    async with doors.client(credentials) as client:
+    login_cloud.answers[path] = only_old
+    async with login_cloud.client(credentials) as client:
         await client.get_image("i")
-        doors.clock.now += 24 * 3600
+        login_cloud.clock.now += 24 * 3600
         await client.get_image("i")
     names = [
         {"agency_name", "xrole_name"} & set(body(request)["identity"]["assume_role"])
-        for request in doors.to(path)
+        for request in login_cloud.to(path)
         if is_agency(request)
     ]
     assert names == [{"agency_name"}, {"xrole_name"}, {"xrole_name"}]
@@ -109,7 +109,7 @@ async def test_the_older_name_is_tried_after_a_bad_request_and_kept(
     ],
 )
 async def test_an_agency_that_is_not_given_is_told(
-    doors: Doors,
+    login_cloud: LoginCloud,
     credentials: AgencyCredentials,
     path: str,
     answer: Answer,
@@ -117,53 +117,52 @@ async def test_an_agency_that_is_not_given_is_told(
     words: str,
     asked: int,
 ) -> None:
-    on_agency(doors, path, answer)
-    async with doors.client(credentials) as client:
-        with pytest.raises(kind, match=words) as caught:
-            await client.get_image("i")
-    assert type(caught.value) is kind
-    assert sum(map(is_agency, doors.requests)) == asked
-    assert doors.to("ims") == []
+    on_agency(login_cloud, path, answer)
+    await login_cloud.failure(credentials, kind, words)
+    assert sum(map(is_agency, login_cloud.requests)) == asked
+    assert login_cloud.to("ims") == []
 
 
-async def test_a_token_that_ended_meanwhile_is_renewed_for_the_agency(doors: Doors) -> None:
-    async with doors.client(BY_PASSWORD_FIRST) as client:
+async def test_a_token_that_ended_meanwhile_is_renewed_for_the_agency(login_cloud: LoginCloud) -> None:
+    async with login_cloud.client(BY_PASSWORD_FIRST) as client:
         await client.get_image("i")
-        on_agency(doors, TOKENS, refused("The token must be updated."), doors.give_token(doors.requests[1]))
-        doors.tokens.clear()
-        doors.tokens.add(f"token-{doors.given}-never-to-be-seen")
+        on_agency(
+            login_cloud, TOKENS, refused("The token must be updated."), login_cloud.give_token(login_cloud.requests[1])
+        )
+        login_cloud.tokens.clear()
+        login_cloud.tokens.add(f"token-{login_cloud.given}-never-to-be-seen")
         await client.get_image("i")
-    passwords = [request for request in doors.to(TOKENS) if not is_agency(request)]
+    passwords = [request for request in login_cloud.to(TOKENS) if not is_agency(request)]
     assert len(passwords) == 2
 
 
-async def test_an_agency_that_is_refused_does_not_make_logins(doors: Doors) -> None:
+async def test_an_agency_that_is_refused_does_not_make_logins(login_cloud: LoginCloud) -> None:
     """The password was right: it is not tried again only because the agency was wrong."""
     forbidden = httpx.Response(403, json={"error": {"message": "No.", "code": 403}})
-    on_agency(doors, TOKENS, forbidden)
-    async with doors.client(BY_PASSWORD_FIRST) as client:
+    on_agency(login_cloud, TOKENS, forbidden)
+    async with login_cloud.client(BY_PASSWORD_FIRST) as client:
         for pause in (60, 120, 240):
             with pytest.raises(CredentialsInvalid) as caught:
                 await client.get_image("i")
             assert caught.value.retry_after == pause
-            doors.clock.now += pause
-    passwords = [request for request in doors.to(TOKENS) if not is_agency(request)]
+            login_cloud.clock.now += pause
+    passwords = [request for request in login_cloud.to(TOKENS) if not is_agency(request)]
     assert len(passwords) == 1
 
 
-async def test_the_same_wrong_password_with_and_without_an_agency_is_one_try(doors: Doors) -> None:
-    doors.answers[TOKENS] = lambda _: refused("Not you.")
+async def test_the_same_wrong_password_with_and_without_an_agency_is_one_try(login_cloud: LoginCloud) -> None:
+    login_cloud.answers[TOKENS] = lambda _: refused("Not you.")
     for credentials in (BY_PASSWORD, BY_PASSWORD_FIRST):
-        async with doors.client(credentials) as client:
+        async with login_cloud.client(credentials) as client:
             with pytest.raises(CredentialsInvalid, match=r"Not you\."):
                 await client.get_image("i")
-    assert len(doors.requests) == 1
+    assert len(login_cloud.requests) == 1
 
 
-async def test_the_same_wrong_key_with_and_without_an_agency_is_one_try(doors: Doors) -> None:
-    doors.keys.clear()
+async def test_the_same_wrong_key_with_and_without_an_agency_is_one_try(login_cloud: LoginCloud) -> None:
+    login_cloud.keys.clear()
     for credentials in (BY_KEY, BY_KEY_FIRST):
-        async with doors.client(credentials) as client:
+        async with login_cloud.client(credentials) as client:
             with pytest.raises(CredentialsInvalid, match="ak not exist"):
                 await client.get_image("i")
-    assert len(doors.requests) == 1
+    assert len(login_cloud.requests) == 1

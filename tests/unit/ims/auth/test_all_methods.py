@@ -21,7 +21,7 @@ from imagecopy.ims import (
     SurelyNotDone,
     auth_for,
 )
-from unit.ims.auth.doors import (
+from unit.ims.auth.login_cloud import (
     BY_KEY,
     BY_NODE,
     BY_PASSWORD,
@@ -33,7 +33,7 @@ from unit.ims.auth.doors import (
     SECRET_KEY,
     SERVICE_TOKEN,
     TOKENS,
-    Doors,
+    LoginCloud,
     agency_of,
     oidc_of,
     refused,
@@ -72,182 +72,188 @@ refusable = pytest.mark.parametrize("way", REFUSABLE, ids=str)
 every = pytest.mark.parametrize("way", EVERY, ids=str)
 
 
-def logins_of(doors: Doors, way: Way) -> int:
+def logins_of(login_cloud: LoginCloud, way: Way) -> int:
     """How often what expires was asked for; an agency's login of its own is another matter."""
-    asked = doors.to(way.login)
+    asked = login_cloud.to(way.login)
     if way.name == "agency-by-password":
         asked = [request for request in asked if b"assume_role" in request.content]
     return len(asked)
 
 
 @every
-async def test_a_login_opens_the_door(doors: Doors, way: Way, token_file: Path) -> None:
-    async with doors.client(way.make(token_file)) as client:
+async def test_a_login_opens_the_door(login_cloud: LoginCloud, way: Way, token_file: Path) -> None:
+    async with login_cloud.client(way.make(token_file)) as client:
         assert await client.project_id() == PROJECT
         await client.list_images(name="a b+ä")
         assert (await client.copy_image(SOURCE, CopyRequest(name="n"))).job_id == "j" * 32
 
 
 @renewed
-async def test_a_hundred_callers_share_one_login(doors: Doors, way: Way, token_file: Path) -> None:
-    doors.slowly(way.login)
-    async with doors.client(way.make(token_file)) as client:
+async def test_a_hundred_callers_share_one_login(login_cloud: LoginCloud, way: Way, token_file: Path) -> None:
+    login_cloud.slowly(way.login)
+    async with login_cloud.client(way.make(token_file)) as client:
         await asyncio.gather(*(client.get_image(str(number)) for number in range(100)))
-    assert logins_of(doors, way) == 1
-    assert len(doors.to("ims")) == 100
+    assert logins_of(login_cloud, way) == 1
+    assert len(login_cloud.to("ims")) == 100
 
 
 @renewed
 @pytest.mark.parametrize("trouble", [httpx.Response(503), httpx.ConnectError("no route"), httpx.ReadError("reset")])
 async def test_a_hundred_callers_share_one_failure(
-    doors: Doors, way: Way, token_file: Path, trouble: httpx.Response | Exception
+    login_cloud: LoginCloud, way: Way, token_file: Path, trouble: httpx.Response | Exception
 ) -> None:
-    doors.slowly(way.login, trouble)
-    async with doors.client(way.make(token_file)) as client:
+    login_cloud.slowly(way.login, trouble)
+    async with login_cloud.client(way.make(token_file)) as client:
         results = await asyncio.gather(
             *(client.get_image(str(number)) for number in range(100)), return_exceptions=True
         )
     assert all(isinstance(result, SurelyNotDone) for result in results)
-    assert len(doors.to(way.login)) == 1
-    assert doors.to("ims") == []
+    assert len(login_cloud.to(way.login)) == 1
+    assert login_cloud.to("ims") == []
 
 
 @renewed
-async def test_a_failure_is_tried_again_after_five_seconds(doors: Doors, way: Way, token_file: Path) -> None:
-    doors.answers[way.login] = lambda _: httpx.Response(500)
-    async with doors.client(way.make(token_file)) as client:
+async def test_a_failure_is_tried_again_after_five_seconds(login_cloud: LoginCloud, way: Way, token_file: Path) -> None:
+    login_cloud.answers[way.login] = lambda _: httpx.Response(500)
+    async with login_cloud.client(way.make(token_file)) as client:
         with pytest.raises(SurelyNotDone):
             await client.get_image("i")
-        doors.answers.clear()
-        doors.clock.now += 4.9
+        login_cloud.answers.clear()
+        login_cloud.clock.now += 4.9
         with pytest.raises(SurelyNotDone):
             await client.get_image("i")
-        doors.clock.now += 0.2
+        login_cloud.clock.now += 0.2
         await client.get_image("i")
 
 
 @renewed
 @pytest.mark.parametrize(("hours", "at"), [(24, 24 * 3600 - 300), (0.5, 1800 - 180)])
 async def test_a_login_is_renewed_ahead_of_its_end(
-    doors: Doors, way: Way, token_file: Path, hours: float, at: float
+    login_cloud: LoginCloud, way: Way, token_file: Path, hours: float, at: float
 ) -> None:
-    doors.life = timedelta(hours=hours)
-    async with doors.client(way.make(token_file)) as client:
+    login_cloud.life = timedelta(hours=hours)
+    async with login_cloud.client(way.make(token_file)) as client:
         await client.get_image("i")
-        doors.clock.now += at - 1
+        login_cloud.clock.now += at - 1
         await client.get_image("i")
-        assert logins_of(doors, way) == 1
-        doors.clock.now += 2
+        assert logins_of(login_cloud, way) == 1
+        login_cloud.clock.now += 2
         await client.get_image("i")
-    assert logins_of(doors, way) == 2
+    assert logins_of(login_cloud, way) == 2
 
 
 @renewed
-async def test_the_life_is_by_the_clouds_own_times(doors: Doors, way: Way, token_file: Path) -> None:
-    doors.wall_off = timedelta(minutes=10)
-    async with doors.client(way.make(token_file)) as client:
+async def test_the_life_is_by_the_clouds_own_times(login_cloud: LoginCloud, way: Way, token_file: Path) -> None:
+    login_cloud.wall_off = timedelta(minutes=10)
+    async with login_cloud.client(way.make(token_file)) as client:
         await client.get_image("i")
-        doors.clock.now += 24 * 3600 - 301
+        login_cloud.clock.now += 24 * 3600 - 301
         await client.get_image("i")
-    assert logins_of(doors, way) == 1
+    assert logins_of(login_cloud, way) == 1
 
 
 @renewed
 async def test_the_old_login_serves_to_its_end_when_the_next_one_fails(
-    doors: Doors, way: Way, token_file: Path
+    login_cloud: LoginCloud, way: Way, token_file: Path
 ) -> None:
-    async with doors.client(way.make(token_file)) as client:
+    async with login_cloud.client(way.make(token_file)) as client:
         await client.get_image("i")
-        doors.answers[way.login] = lambda _: httpx.Response(503)
-        doors.clock.now += 24 * 3600 - 299
+        login_cloud.answers[way.login] = lambda _: httpx.Response(503)
+        login_cloud.clock.now += 24 * 3600 - 299
         await client.get_image("i")
-        doors.clock.now += 300
+        login_cloud.clock.now += 300
         with pytest.raises(SurelyNotDone):
             await client.get_image("i")
 
 
 @renewed
-async def test_while_one_caller_renews_the_others_go_on(doors: Doors, way: Way, token_file: Path) -> None:
+async def test_while_one_caller_renews_the_others_go_on(login_cloud: LoginCloud, way: Way, token_file: Path) -> None:
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def stuck(request: httpx.Request) -> httpx.Response:
         begun.set()
         await go_on.wait()
-        return doors.as_it_should_be(request)
+        return login_cloud.usual_answer(request)
 
-    async with doors.client(way.make(token_file)) as client:
+    async with login_cloud.client(way.make(token_file)) as client:
         await client.get_image("i")
-        doors.answers[way.login] = stuck
-        doors.clock.now += 24 * 3600 - 299
+        login_cloud.answers[way.login] = stuck
+        login_cloud.clock.now += 24 * 3600 - 299
         first = asyncio.create_task(client.get_image("first"))
         await begun.wait()
         await asyncio.gather(*(client.get_image(str(number)) for number in range(20)))
         assert not first.done()
         go_on.set()
         await first
-    assert logins_of(doors, way) == 2
+    assert logins_of(login_cloud, way) == 2
 
 
 @renewed
-async def test_after_a_401_one_fresh_login_is_tried(doors: Doors, way: Way, token_file: Path) -> None:
-    async with doors.client(way.make(token_file)) as client:
+async def test_after_a_401_one_fresh_login_is_tried(login_cloud: LoginCloud, way: Way, token_file: Path) -> None:
+    async with login_cloud.client(way.make(token_file)) as client:
         await client.get_image("i")
-        doors.tokens.clear()
-        doors.keys = {"AKPERMANENT": doors.keys["AKPERMANENT"]}
+        login_cloud.tokens.clear()
+        login_cloud.keys = {"AKPERMANENT": login_cloud.keys["AKPERMANENT"]}
         await asyncio.gather(*(client.get_image(str(number)) for number in range(20)))
-    assert logins_of(doors, way) == 2
+    assert logins_of(login_cloud, way) == 2
 
 
 @renewed
-async def test_a_fresh_login_that_is_not_taken_is_the_end(doors: Doors, way: Way, token_file: Path) -> None:
-    doors.answers["/v2/images/i"] = lambda _: refused("Not you.")
-    async with doors.client(way.make(token_file)) as client:
+async def test_a_fresh_login_that_is_not_taken_is_the_end(login_cloud: LoginCloud, way: Way, token_file: Path) -> None:
+    login_cloud.answers["/v2/images/i"] = lambda _: refused("Not you.")
+    async with login_cloud.client(way.make(token_file)) as client:
         for _ in range(2):
             with pytest.raises(
                 CredentialsInvalid, match=r"^Not you\. The login .*worked but its (token|key) did not"
             ) as caught:
                 await client.get_image("i")
             assert caught.value.retry_after == 60
-    assert len(doors.to("/v2/images/i")) == 2
-    assert logins_of(doors, way) == 2
+    assert len(login_cloud.to("/v2/images/i")) == 2
+    assert logins_of(login_cloud, way) == 2
 
 
 @refusable
-async def test_refused_logins_are_further_and_further_apart(doors: Doors, way: Way, token_file: Path) -> None:
-    doors.answers[way.login] = lambda _: refused("Not you.")
-    begin, at = doors.clock.now, list[float]()
-    async with doors.client(way.make(token_file)) as client:
+async def test_refused_logins_are_further_and_further_apart(
+    login_cloud: LoginCloud, way: Way, token_file: Path
+) -> None:
+    login_cloud.answers[way.login] = lambda _: refused("Not you.")
+    begin, at = login_cloud.clock.now, list[float]()
+    async with login_cloud.client(way.make(token_file)) as client:
         while len(at) < 7:
-            before = len(doors.requests)
+            before = len(login_cloud.requests)
             with pytest.raises(CredentialsInvalid, match=r"^Not you\. ") as caught:
                 await client.get_image("i")
-            if len(doors.requests) > before:
-                at.append(doors.clock.now - begin)
+            if len(login_cloud.requests) > before:
+                at.append(login_cloud.clock.now - begin)
             assert caught.value.retry_after is not None
-            doors.clock.now += min(caught.value.retry_after, 10) or 1
+            login_cloud.clock.now += min(caught.value.retry_after, 10) or 1
     assert at == [0, 60, 180, 420, 900, 1800, 2700]
 
 
 @refusable
-async def test_another_provider_with_the_same_login_is_no_further_try(doors: Doors, way: Way, token_file: Path) -> None:
-    doors.slowly(way.login, refused("Not you."))
-    clients = [doors.client(way.make(token_file)) for _ in range(20)]
+async def test_another_provider_with_the_same_login_is_no_further_try(
+    login_cloud: LoginCloud, way: Way, token_file: Path
+) -> None:
+    login_cloud.slowly(way.login, refused("Not you."))
+    clients = [login_cloud.client(way.make(token_file)) for _ in range(20)]
     results = await asyncio.gather(*(client.get_image("i") for client in clients), return_exceptions=True)
     for client in clients:
         await client.aclose()
     assert all(isinstance(result, CredentialsInvalid) for result in results)
-    assert len(doors.requests) == 1
+    assert len(login_cloud.requests) == 1
 
 
 @pytest.mark.parametrize("way", [*REFUSABLE, EVERY[-1]], ids=str)
-async def test_a_login_that_was_refused_is_named_by_its_keys(doors: Doors, way: Way, token_file: Path) -> None:
+async def test_a_login_that_was_refused_is_named_by_its_keys(
+    login_cloud: LoginCloud, way: Way, token_file: Path
+) -> None:
     credentials = way.make(token_file)
-    doors.answers[way.login if way.name != "access-key" else PROJECTS] = lambda _: refused("Not you.")
+    login_cloud.answers[way.login if way.name != "access-key" else PROJECTS] = lambda _: refused("Not you.")
     if way.name == "agency-by-password":
-        doors.answers[TOKENS] = lambda request: (
-            refused("Not you.") if b"assume_role" in request.content else doors.give_token(request)
+        login_cloud.answers[TOKENS] = lambda request: (
+            refused("Not you.") if b"assume_role" in request.content else login_cloud.give_token(request)
         )
-    async with doors.client(credentials) as client:
+    async with login_cloud.client(credentials) as client:
         with pytest.raises(CredentialsInvalid) as caught:
             await client.get_image("i")
     expected = {
@@ -262,51 +268,53 @@ async def test_a_login_that_was_refused_is_named_by_its_keys(doors: Doors, way: 
 
 
 @every
-async def test_the_endpoint_of_ims_has_to_come_from_somewhere(doors: Doors, way: Way, token_file: Path) -> None:
-    async with doors.client(way.make(token_file), ims_endpoint=None) as client:
+async def test_the_endpoint_of_ims_has_to_come_from_somewhere(
+    login_cloud: LoginCloud, way: Way, token_file: Path
+) -> None:
+    async with login_cloud.client(way.make(token_file), ims_endpoint=None) as client:
         with pytest.raises(Misconfigured, match=r"spec\.endpoints\.ims"):
             await client.get_image("i")
 
 
 @every
-async def test_a_forbidden_iam_gets_nothing(doors: Doors, way: Way, token_file: Path) -> None:
+async def test_a_forbidden_iam_gets_nothing(login_cloud: LoginCloud, way: Way, token_file: Path) -> None:
     with pytest.raises(EndpointNotAllowed):
-        auth_for(way.make(token_file), "https://iam.evil.org", doors.wire())
-    assert doors.requests == []
+        auth_for(way.make(token_file), "https://iam.evil.org", login_cloud.wire())
+    assert login_cloud.requests == []
 
 
 @every
-async def test_a_call_is_recorded_with_its_status(doors: Doors, way: Way, token_file: Path) -> None:
-    async with doors.client(way.make(token_file)) as client:
+async def test_a_call_is_recorded_with_its_status(login_cloud: LoginCloud, way: Way, token_file: Path) -> None:
+    async with login_cloud.client(way.make(token_file)) as client:
         await client.get_image("i")
-        doors.answers["/v2/images/i"] = lambda _: refused()
+        login_cloud.answers["/v2/images/i"] = lambda _: refused()
         with pytest.raises(CredentialsInvalid):
             await client.get_image("i")
-    last = doors.records[-1]
+    last = login_cloud.records[-1]
     assert (last.call, last.status, last.error, last.code) == ("get_image", 401, "CredentialsInvalid", "APIGW.0301")
 
 
 @every
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 500])
 async def test_no_secret_is_seen_anywhere(
-    doors: Doors, way: Way, token_file: Path, status: int, caplog: pytest.LogCaptureFixture
+    login_cloud: LoginCloud, way: Way, token_file: Path, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever the cloud answers, be it all that it was told."""
     caplog.set_level(logging.DEBUG)
     credentials = way.make(token_file)
-    auth = doors.auth(credentials)
-    async with doors.client(auth) as client:
+    auth = login_cloud.auth(credentials)
+    async with login_cloud.client(auth) as client:
         await client.get_image("i")
         shown = [repr(auth), repr(await auth.session()), repr(credentials), repr(client), str(vars(auth))]
 
         def echo(request: httpx.Request) -> httpx.Response:
             words = f"no: {request.content.decode()} {dict(request.headers)}"
-            body = {"error_msg": words, "error_code": "APIGW.0301", "credential": doors.make_key()}
+            body = {"error_msg": words, "error_code": "APIGW.0301", "credential": login_cloud.make_key()}
             return httpx.Response(status, json=body)
 
-        for path in {r.url.path for r in doors.requests}:
+        for path in {r.url.path for r in login_cloud.requests}:
             for door in (echo, lambda r: httpx.Response(status, content=echo(r).content[:-1])):
-                fresh = Doors()
+                fresh = LoginCloud()
                 fresh.answers[path] = door
                 async with fresh.client(credentials) as other:
                     try:
@@ -314,7 +322,7 @@ async def test_no_secret_is_seen_anywhere(
                     except ImsError as exc:
                         shown += [repr(exc), str(vars(exc)), "".join(traceback.format_exception(exc))]
                 shown += map(repr, fresh.records)
-    text = "\n".join([*shown, caplog.text, *map(repr, doors.records)])
+    text = "\n".join([*shown, caplog.text, *map(repr, login_cloud.records)])
     used = {
         "password": [PASSWORD],
         "agency-by-password": [PASSWORD],

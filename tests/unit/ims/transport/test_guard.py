@@ -57,6 +57,19 @@ class Network(httpcore.AsyncNetworkBackend):
         return self.streams[-1]
 
 
+class HangingLookup:
+    """A DNS lookup that hangs until the event `go` is set."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.go = threading.Event()
+
+    def __call__(self, host: str) -> list[str]:
+        self.asked.append(host)
+        self.go.wait(60)
+        return [GOOD]
+
+
 class Dns:
     """Answers look-ups in turn, the last answer for ever."""
 
@@ -216,38 +229,24 @@ async def test_a_name_without_addresses_is_a_failed_connection(network: Network)
 
 
 async def test_a_resolver_that_hangs_is_not_waited_for_and_asked_once_by_all(network: Network) -> None:
-    go = threading.Event()
-    asked = []
-
-    def lookup(host: str) -> list[str]:
-        asked.append(host)
-        go.wait(60)
-        return [GOOD]
-
+    lookup = HangingLookup()
     guard = Guard(Allowlist.parse("*.example.com"), AddressRules(is_own=lambda _: False), Resolver(lookup), network)
     for _ in range(3):
         with pytest.raises(httpcore.ConnectTimeout, match="resolving the name took more than"):
             await guard.connect_tcp(HOST, 443, 0.01)
-    go.set()
+    lookup.go.set()
     await guard.connect_tcp(HOST, 443, 60.0)
-    assert (asked, network.asked) == ([HOST], [GOOD])
+    assert (lookup.asked, network.asked) == ([HOST], [GOOD])
 
 
 async def test_few_names_are_resolved_at_a_time() -> None:
-    go = threading.Event()
-    asked = []
-
-    def lookup(host: str) -> list[str]:
-        asked.append(host)
-        go.wait(60)
-        return [GOOD]
-
+    lookup = HangingLookup()
     resolver = Resolver(lookup, threads=2)
     waiting = [asyncio.ensure_future(resolver.addresses(f"h{number}.example.com")) for number in range(5)]
     for _ in range(20):
         await asyncio.sleep(0)
-    assert len(asked) <= 2
-    go.set()
+    assert len(lookup.asked) <= 2
+    lookup.go.set()
     assert await asyncio.gather(*waiting) == [(ip_address(GOOD),)] * 5
 
 

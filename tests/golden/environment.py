@@ -1,4 +1,7 @@
-"""The operator's own code between the simulator, over real HTTP, and an API server in memory; all with one clock."""
+"""The environment of a scenario: the operator's code, the simulator over real HTTP, and an API server in memory.
+
+All of them use one virtual clock.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ from imagecopy.providers.limiter import CallLimiter
 from imagecopy.providers.registry import Access
 from ims_simulator.app import create_app
 from ims_simulator.control.requests import CLOUD
-from ims_simulator.settings.knobs import Knobs, apply
+from ims_simulator.settings.assignments import apply
+from ims_simulator.settings.knobs import Knobs
 from ims_simulator.state.faults import FaultSpec
 from ims_simulator.state.ids import uuid_id
 from unit.copies.builders import Clock, FakeKube, Operator, body
@@ -27,12 +31,12 @@ SEED = 1
 IAM = "https://iam.eu-de.otc.t-systems.com"
 IMS = "https://ims.eu-de.otc.t-systems.com"
 MANY = 1_000_000.0
-"""Calls per second: the budget never makes a call wait."""
+"""Calls per second of the operator. With this budget no call has to wait."""
 _MOST_STEPS = 200
 
 
-class _Noted(list[str]):
-    """What FakeKube did, for the record; reads are left out, as they change nothing."""
+class _ApiServerLog(list[str]):
+    """Notes the actions of FakeKube in the recording. Reads are left out."""
 
     def __init__(self, record: Recording) -> None:
         super().__init__()
@@ -44,7 +48,7 @@ class _Noted(list[str]):
 
 
 class _OneProvider:
-    """Lends one client, whatever provider is asked for."""
+    """Gives the same client to every provider."""
 
     def __init__(self, client: ims.ImsClient, limiter: CallLimiter) -> None:
         self._access = Access(client, limiter, 5)
@@ -54,14 +58,14 @@ class _OneProvider:
         yield self._access
 
 
-class World:
-    """One ImageCopy, one operator, one cloud, and time that goes only when the operator waits for it."""
+class Environment:
+    """One ImageCopy, one operator and one cloud. Time passes only while the operator waits."""
 
     def __init__(self, record: Recording, clock: Clock, server: TestServer, transport: RecordingTransport) -> None:
         self._record = record
         self._clock = clock
         self.cloud = server.app[CLOUD]
-        self.kube = FakeKube(_Noted(record))
+        self.kube = FakeKube(_ApiServerLog(record))
         login = self.cloud.accounts.logins[0]
         wire = ims.Wire(allowlist=ims.Allowlist.default(), transport=transport)
         credentials = ims.PasswordCredentials(
@@ -77,14 +81,14 @@ class World:
         self.start_operator()
 
     def start_operator(self) -> None:
-        """Start an operator that remembers nothing, in the place of the one before."""
+        """Start a new operator with empty memory in place of the old one."""
         self._started += 1
         self._operator = Operator(
             self.kube, Cloud(self._providers), self._clock, f"pod/{self._started}", installation="golden"
         )
 
     def apply(self, kind: str = "plain", **spec: Any) -> None:
-        """Create the ImageCopy of a source image of this kind, as a new object."""
+        """Create the ImageCopy as a new object. `kind` selects the source image."""
         source = {"source": {"imageID": self.source(kind)}}
         uid = f"5f0c7a52-0000-4000-8000-{self._started:012}"
         meta = {"namespace": "team-a", "name": "golden", "uid": uid, "resourceVersion": "100", "generation": 1}
@@ -113,7 +117,7 @@ class World:
         return await self._operator.reconcile(self.kube.snapshot)
 
     async def run(self, *, seconds: float | None = None) -> None:
-        """Let the operator work until it rests, or until so much time has passed."""
+        """Reconcile until the operator has nothing more to do, or until this time has passed."""
         until = None if seconds is None else self._clock.seconds + seconds
         for _ in range(_MOST_STEPS):
             pause = await self.reconcile()
@@ -123,16 +127,16 @@ class World:
                 self._clock.seconds = until
                 return
             self.wait(pause)
-        raise AssertionError(f"the operator does not come to rest:\n{self._record.text()}")
+        raise AssertionError(f"the operator does not finish:\n{self._record.text()}")
 
     async def delete(self) -> None:
-        """Delete the object whose image goes with it."""
+        """Delete the object, whose deletionPolicy is Delete."""
         self.note("kubectl delete")
         while (pause := await self._operator.clean(self.kube.snapshot)) is not None:
             self.wait(pause)
 
     def end(self, phase: Phase, *, copies: int) -> None:
-        """Check what came of it, so that no log of a failure is taken for a good one; and write it down."""
+        """Check the outcome, so that the log of a failed scenario is never kept, and add it to the recording."""
         status = self.kube.status
         made = [image for image in self.cloud.images.values() if image.kind == "copy"]
         left = [image for image in made if not self.cloud.gone(image, self.cloud.clock())]
@@ -142,8 +146,8 @@ class World:
 
 
 @asynccontextmanager
-async def world(title: str) -> AsyncIterator[tuple[World, Recording]]:
-    """A new cloud and a new cluster."""
+async def environment(title: str) -> AsyncIterator[tuple[Environment, Recording]]:
+    """Create an environment with a new cloud, and the recording of its traffic."""
     clock = Clock()
     record = Recording(title, lambda: clock.seconds)
 
@@ -159,9 +163,9 @@ async def world(title: str) -> AsyncIterator[tuple[World, Recording]]:
     server = TestServer(app)
     async with server:
         transport = RecordingTransport(record, str(server.host), int(server.port or 0))
-        stage = World(record, clock, server, transport)
+        env = Environment(record, clock, server, transport)
         try:
-            yield stage, record
+            yield env, record
         finally:
-            await stage.client.aclose()
+            await env.client.aclose()
             await transport.close()

@@ -1,4 +1,4 @@
-"""``decide_deletion`` as a table: the rows are in rows_deletion.py."""
+"""``decide_deletion`` as a table: the rows are in deletion.py."""
 
 from dataclasses import replace
 from typing import get_args
@@ -10,8 +10,8 @@ from imagecopy.flow.deletion import DeleteImage, DeletionStep, Observation, deci
 from imagecopy.flow.observation import JobState, Trouble
 from imagecopy.flow.view import Need
 from unit.flow.builders import at, value_at
-from unit.flow.model import check_stored
-from unit.flow.rows_deletion import JOB_STATES, RETAINS, ROWS, DeletionRow
+from unit.flow.machine.model import check_stored
+from unit.flow.tables.deletion import JOB_STATES, RETAINS, ROWS, DeletionRow
 
 _NOW = at(700)
 
@@ -35,12 +35,12 @@ def test_decided(row: DeletionRow) -> None:
         assert ConditionType.STALLED not in conditions
     else:
         assert status.conditions == row.view.status.conditions
-    assert isinstance(step.act, DeleteImage) is row.deletes
+    assert isinstance(step.action, DeleteImage) is row.deletes
     if row.again is None:
-        assert step.again is None
+        assert step.requeue_after is None
     else:
-        assert step.again is not None
-        assert row.again[0] <= step.again <= row.again[1]
+        assert step.requeue_after is not None
+        assert row.again[0] <= step.requeue_after <= row.again[1]
     assert tuple(event.reason for event in step.events) == row.events
     wire = status.to_wire()
     assert {path: value_at(wire, path) for path in row.fields} == row.fields
@@ -55,7 +55,7 @@ def test_what_is_looked_at_before(row: DeletionRow) -> None:
 def test_deciding_again_changes_nothing(row: DeletionRow) -> None:
     first = _decided(row)
     view = replace(row.view, status=first.status)
-    if first.again is None or first.act or row.need is None or deletion_needs(view) is not row.need:
+    if first.requeue_after is None or first.action or row.need is None or deletion_needs(view) is not row.need:
         return
     again = decide_deletion(view, row.seen, _NOW)
     assert (again.status, again.events) == (first.status, ())
@@ -70,10 +70,10 @@ def test_a_switch_to_retain_frees_at_any_time(row: DeletionRow) -> None:
 def test_only_what_carries_our_marker_is_deleted() -> None:
     for row in ROWS:
         step = _decided(row)
-        if step.act is None:
+        if step.action is None:
             continue
         seen = getattr(row.seen, "targets", None) or (getattr(row.seen, "target", None),)
-        named = [target for target in seen if target is not None and target.id == step.act.image_id]
+        named = [target for target in seen if target is not None and target.id == step.action.image_id]
         assert named
         assert {target.marker.owner for target in named if target.marker} == {row.view.owner}
 
@@ -85,4 +85,4 @@ def test_each_thing_seen_and_each_need_has_a_row() -> None:
 
 
 def test_trouble_never_lets_go() -> None:
-    assert [row.id for row in ROWS if isinstance(row.seen, Trouble) and _decided(row).again is None] == []
+    assert [row.id for row in ROWS if isinstance(row.seen, Trouble) and _decided(row).requeue_after is None] == []

@@ -12,9 +12,10 @@ from jsonschema import Draft202012Validator
 
 from imagecopy.api.crd import crds
 from imagecopy.api.imagecopy import DeletionPolicy, ImageCopyStatus
-from imagecopy.flow.decide import decide, target_to_follow
+from imagecopy.flow.decide import decide
 from imagecopy.flow.deletion import DeleteImage, DeletionRequested, decide_deletion, deletion_needs
 from imagecopy.flow.deletion import Observation as DeletionSeen
+from imagecopy.flow.image import target_to_follow
 from imagecopy.flow.marker import Marker
 from imagecopy.flow.observation import (
     Cause,
@@ -41,7 +42,7 @@ from imagecopy.flow.project import wrong_project
 from imagecopy.flow.steps import PostCopy, SetTags
 from imagecopy.flow.view import Need, PacingMemory, View, begin_retry, in_flight, needs
 from unit.flow.builders import FOREIGN, OWNER, PROJECT, T0, UID, image, source
-from unit.flow.model_parts import Copy, Crash, Plan, Post, Process, Stored, Write
+from unit.flow.machine.model_parts import Copy, Crash, Plan, Post, Process, Stored, Write
 
 SETTLE_SECONDS = 300.0
 """Longer than any copy stays hidden."""
@@ -161,15 +162,15 @@ class World:
             process.outcome = None
             if isinstance(seen, JobObserved) and seen.progress != process.recent.progress:
                 process.recent = replace(process.recent, progress=seen.progress, progress_moved_at=self.wall)
-            if step.act is None:
-                return step.again
+            if step.action is None:
+                return step.requeue_after
             view = self._view(process, known)
-            if isinstance(step.act, PostCopy):
+            if isinstance(step.action, PostCopy):
                 if self.plan.switched_before_post:
                     self.project = self.plan.switched_before_post
-                seen = process.outcome = self._post(view, step.act)
+                seen = process.outcome = self._post(view, step.action)
             else:
-                seen = self._tags(view, step.act)
+                seen = self._tags(view, step.action)
             self._point()
 
     def _leave(self, process: Process) -> float | None:
@@ -187,12 +188,12 @@ class World:
                 known = process.known = self._write(known, step.status)
                 self._point()
             process.outcome = None
-            if step.act is None:
-                if step.again is None:
+            if step.action is None:
+                if step.requeue_after is None:
                     self.gone = True
                     self.deleted_with = known.spec.deletion_policy
-                return step.again
-            seen = self._delete(self._view(process, known), step.act)
+                return step.requeue_after
+            seen = self._delete(self._view(process, known), step.action)
             self._point()
 
     def _delete(self, view: View, order: DeleteImage) -> DeletionRequested | Trouble:
@@ -291,9 +292,7 @@ class World:
             return PreflightObserved(targets, None if target_to_follow(view, targets) else source(self.source))
         if need is Need.TARGET:
             found = next((found for found in self._images() if found.id == view.status.image_id), None)
-            return TargetObserved(
-                found or ObservedImage(view.status.image_id or "", ImageState.ABSENT, "not there any more")
-            )
+            return TargetObserved(found or ObservedImage(view.status.image_id or "", ImageState.ABSENT, "missing"))
         attempt = in_flight(view.status)
         job = next((copy for copy in self.here() if attempt and copy.job_id == attempt.job_id), None)
         if need is Need.TARGETS or job is None or job.forgotten:

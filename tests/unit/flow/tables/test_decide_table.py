@@ -1,4 +1,4 @@
-"""``decide`` as a table: the rows are in rows_*.py, by the stage of the copy."""
+"""``decide`` as a table: the rows are in the modules beside it, by the stage of the copy."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -26,16 +26,16 @@ from imagecopy.flow.observation import (
 )
 from imagecopy.flow.steps import Step
 from imagecopy.flow.view import Need, begin_retry, needs
-from unit.flow import rows_deletion, rows_end, rows_job, rows_post, rows_project, rows_settle, rows_start
 from unit.flow.builders import Row, at, value_at
+from unit.flow.tables import deletion, end, job, post, project, settle, start
 
 ROWS: tuple[Row, ...] = (
-    *rows_start.ROWS,
-    *rows_post.ROWS,
-    *rows_settle.ROWS,
-    *rows_job.ROWS,
-    *rows_end.ROWS,
-    *rows_project.ROWS,
+    *start.ROWS,
+    *post.ROWS,
+    *settle.ROWS,
+    *job.ROWS,
+    *end.ROWS,
+    *project.ROWS,
 )
 
 ANSWERS: dict[Need, tuple[type, ...]] = {
@@ -62,12 +62,12 @@ def test_decided(row: Row) -> None:
     working = row.phase in (Phase.PENDING, Phase.COPYING) if row.reconciling is None else row.reconciling
     assert (ConditionType.RECONCILING in told, ConditionType.STALLED in told) == (working, row.phase is Phase.FAILED)
     assert {kind: told.get(kind) for kind in row.also} == row.also
-    assert type(step.act) is (row.act or type(None))
+    assert type(step.action) is (row.act or type(None))
     if row.again is None:
-        assert step.again is None
+        assert step.requeue_after is None
     else:
-        assert step.again is not None
-        assert row.again[0] <= step.again <= row.again[1]
+        assert step.requeue_after is not None
+        assert row.again[0] <= step.requeue_after <= row.again[1]
     assert tuple(event.reason for event in step.events) == row.events
     wire = status.to_wire()
     assert {path: value_at(wire, path) for path in row.fields} == row.fields
@@ -84,7 +84,7 @@ def test_what_is_looked_at_before(row: Row) -> None:
 def test_deciding_again_changes_nothing(row: Row) -> None:
     """A look alone must not be worth a write: the same seen a moment later leaves the status as it is."""
     first = _decided(row)
-    if first.act is not None or row.need is None or isinstance(row.seen, NothingObserved | Trouble):
+    if first.action is not None or row.need is None or isinstance(row.seen, NothingObserved | Trouble):
         return
     view = replace(row.view, status=first.status)
     if needs(begin_retry(view, at(row.seconds)), at(row.seconds)) is not row.need:
@@ -107,7 +107,7 @@ def _shown() -> set[tuple[type, str]]:
         shown += [reason for _, reason in (*row.also.values(), *([row.ready] if row.ready else []))]
         shown += [trouble.cause for trouble in _troubles(row.seen)]
         shown += [target.state for target in (getattr(row.seen, "target", None),) if target is not None]
-    for told in rows_deletion.ROWS:
+    for told in deletion.ROWS:
         shown += [told.phase, told.reason]
     return {(type(thing), thing.name) for thing in shown if isinstance(thing, Enum)}
 

@@ -182,7 +182,7 @@ TROUBLES = (
         phase=Phase.PENDING, ready=(FALSE, Reason.THROTTLED), again=(45, 45), events=("Throttled",),
     ),
     Row(
-        "the same trouble again is no transition_events",
+        "the same trouble again causes no second Event",
         _WAITS_FOR_PROVIDER, trouble(Cause.PROVIDER_MISSING), 5,
         need=Need.PREFLIGHT,
         phase=Phase.PENDING, ready=(FALSE, Reason.WAITING_FOR_PROVIDER), again=(5, 10),
@@ -277,7 +277,7 @@ QUEUED = (
         fields={"attempt": ABSENT, "startTime": ABSENT},
     ),
     Row(
-        "a copy that still has no slot has no transition_events",
+        "a copy that still has no slot causes no second Event",
         _WAITS_FOR_SLOT, SlotsBusy(5, ahead=10), 90000,
         need=Need.PREFLIGHT,
         phase=Phase.PENDING, ready=(FALSE, Reason.WAITING_FOR_SLOT), again=(120, 120),

@@ -1,4 +1,4 @@
-"""A cloud with every way in, of a few lines. It checks signatures with the official SDK, and tokens by name."""
+"""A small fake cloud with all authentication methods. It checks signatures with the official SDK."""
 
 import asyncio
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from imagecopy.ims import (
     AccessKeyCredentials,
@@ -19,6 +20,7 @@ from imagecopy.ims import (
     IdentityProviderCredentials,
     ImsAuth,
     ImsClient,
+    ImsError,
     NodeAgencyCredentials,
     PasswordCredentials,
     PodIdentityCredentials,
@@ -53,7 +55,7 @@ def oidc_of(file: Path) -> IdentityProviderCredentials:
 
 
 def rewrite(file: Path, content: str | bytes | None) -> None:
-    """Put something else into a file, or take it away."""
+    """Replace the content of a file, or remove the file."""
     if content is None:
         file.unlink()
     else:
@@ -76,10 +78,10 @@ def refused(message: str = "No.", code: str = "APIGW.0301", **headers: str) -> h
     return httpx.Response(401, json={"error_msg": message, "error_code": code}, headers=headers)
 
 
-class Doors:
-    """Answers by path: what a test put into ``answers``, else as it should be.
+class LoginCloud:
+    """Answers by path: with the handler that a test put into `answers`, else as the real cloud does.
 
-    Logins last ``life``. Of what it gave, it takes what is in ``tokens`` and ``keys``; a test may take it out.
+    A login is valid for `life`. The cloud accepts the tokens and keys in `tokens` and `keys`; a test may remove some.
     """
 
     def __init__(self) -> None:
@@ -97,7 +99,7 @@ class Doors:
         self.under_way = 0
         self.most_under_way = 0
 
-    # What the operator has
+    # The operator's side
 
     def wall(self) -> datetime:
         """The operator's clock, which may be wrong."""
@@ -122,7 +124,15 @@ class Doors:
         auth = auth if isinstance(auth, ImsAuth) else self.auth(auth)
         return ImsClient(auth, self.wire(**wire), ims_endpoint=ims_endpoint)
 
-    # What the cloud does
+    async def failure(self, credentials: Credentials, kind: type[ImsError], words: str) -> ImsError:
+        """Return the error that a call with these credentials ends with; its type and message must be these."""
+        async with self.client(credentials) as client:
+            with pytest.raises(kind, match=words) as caught:
+                await client.get_image("i")
+        assert type(caught.value) is kind
+        return caught.value
+
+    # The cloud's side
 
     @property
     def now(self) -> datetime:
@@ -136,7 +146,7 @@ class Doors:
         return [request.url.path for request in self.requests]
 
     def to(self, path: str) -> list[httpx.Request]:
-        """Return the requests to a path; ``ims`` for all that are no login."""
+        """Return the requests to a path, or with `ims` all requests but those of a login."""
         logins = (TOKENS, KEYS, ID_TOKENS, PROJECTS, METADATA_TOKEN, METADATA_KEY, "/v1/credentials")
         return [r for r in self.requests if r.url.path == path or (path == "ims" and r.url.path not in logins)]
 
@@ -147,7 +157,7 @@ class Doors:
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
-            answer = self.answers.get(request.url.path, self.as_it_should_be)(request)
+            answer = self.answers.get(request.url.path, self.usual_answer)(request)
             if isinstance(answer, Awaitable):
                 answer = await answer
         finally:
@@ -156,7 +166,7 @@ class Doors:
             raise answer
         return answer
 
-    def as_it_should_be(self, request: httpx.Request) -> httpx.Response:
+    def usual_answer(self, request: httpx.Request) -> httpx.Response:
         match request.url.path:
             case "/v3/auth/tokens" | "/v3.0/OS-AUTH/id-token/tokens":
                 return self.give_token(request)
@@ -213,7 +223,7 @@ class Doors:
         }
 
     def check(self, request: httpx.Request) -> httpx.Response | None:
-        """Return a refusal, or None if whoever sent the request may."""
+        """Return a refusal, or None if the request is authenticated."""
         if token := request.headers.get("x-auth-token"):
             return None if token in self.tokens else refused("The token must be updated.", "APIGW.0307")
         got = request.headers.get("authorization", "")
@@ -237,6 +247,6 @@ class Doors:
 
         async def slow(request: httpx.Request) -> Answer:
             await asyncio.sleep(0.001)
-            return answer or self.as_it_should_be(request)
+            return answer or self.usual_answer(request)
 
         self.answers[path] = slow

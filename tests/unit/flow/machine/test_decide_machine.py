@@ -16,8 +16,8 @@ from imagecopy.api.imagecopy import DeletionPolicy
 from imagecopy.flow.observation import Cause, ImageState
 from imagecopy.flow.view import in_flight, is_finished, is_true
 from unit.flow.builders import ELSEWHERE, PROJECT, TAGS, spec
-from unit.flow.model import World
-from unit.flow.model_parts import Plan, Post, Process, Write
+from unit.flow.machine.model import World
+from unit.flow.machine.model_parts import Plan, Post, Process, Write
 
 _T = TypeVar("_T")
 

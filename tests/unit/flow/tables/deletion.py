@@ -43,7 +43,7 @@ from unit.flow.builders import (
     unknown,
 )
 
-HINT = "; set spec.deletionPolicy to Retain to let go of the object and keep the image"
+HINT = "; to delete the object and keep the image, set spec.deletionPolicy to Retain"
 DELETES: ImageCopySpec = spec(deletionPolicy="Delete")
 RETAINS: ImageCopySpec = spec(deletionPolicy="Retain")
 _ENDED = "attempts.-1.outcome"
@@ -220,7 +220,7 @@ BLOCKED = (
     ),
     DeletionRow(
         "an image that stays though the cloud said yes is told, and asked for again", _STUBBORN,
-        TargetObserved(image()), Need.TARGET, again=(0, 120), reason=Reason.DELETION_BLOCKED, says="is still there",
+        TargetObserved(image()), Need.TARGET, again=(0, 120), reason=Reason.DELETION_BLOCKED, says="still exists",
         deletes=True, events=("DeletionBlocked",),
     ),
     DeletionRow(
@@ -230,7 +230,7 @@ BLOCKED = (
     DeletionRow(
         "what was told of a stubborn image stays when the cloud says yes again",
         remembering(_BLOCKED, deletion_requested_for=200.0), DeletionRequested(TARGET),
-        again=(100, 100), reason=Reason.DELETION_BLOCKED, says="is still there",
+        again=(100, 100), reason=Reason.DELETION_BLOCKED, says="still exists",
     ),
     DeletionRow(
         "a retry that was asked for changes nothing about a deletion", asked(done(DELETES), "a"),
