@@ -2,8 +2,10 @@
 
 A Pod gets the command, environment, volumes, hosts and service account that the API server holds for it, and its
 probes say when it is ready; deleting it is a SIGTERM and its grace period. What is not emulated: images, users, limits
-and networks of their own, so two Pods can't listen on one port. In a plain box there are no volumes and no hosts file
-either: a kubeconfig holds the mounted token, and names of Services are resolved in the Python programs themselves.
+and networks of their own, so two Pods can't listen on one port.
+
+In a plain box nothing is mounted: paths into volumes are rewritten in command and environment, the token goes into a
+kubeconfig, and the Python programs themselves resolve the names of Services.
 """
 
 import http.client
