@@ -32,13 +32,13 @@ _COMMAND: Final = Path(sys.executable).with_name("imagecopy")
 def main() -> None:
     """Serve one client until it goes."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("socket", type=Path)
+    parser.add_argument("socket", help="its name, an abstract one: a path in TMPDIR may be too long for a socket")
     parser.add_argument("--break", dest="way", choices=sorted(broken.WAYS))
     options = parser.parse_args()
     if options.way:
         broken.WAYS[options.way]()
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(options.socket))
+        listener.bind(f"\0{options.socket}")
         listener.listen(1)
         client, _ = listener.accept()
     gc.collect()

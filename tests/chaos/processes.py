@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import signal
 import sys
 from collections.abc import Mapping
@@ -67,8 +68,8 @@ class Nursery:
 
     async def __aenter__(self) -> Self:
         """Start it."""
-        path = self._folder / "nursery.sock"
-        command = [sys.executable, "-m", "chaos.nursery", str(path), *(["--break", self._way] if self._way else [])]
+        name = f"imagecopy-nursery-{secrets.token_hex(8)}"
+        command = [sys.executable, "-m", "chaos.nursery", name, *(["--break", self._way] if self._way else [])]
         env = os.environ | {"PYTHONPATH": str(_TESTS)}
         log = self._folder / "nursery.log"
         self._process = process = await asyncio.to_thread(Process, command, log=log, env=env)
@@ -77,7 +78,7 @@ class Nursery:
             if not process.running():
                 raise NotInTime(f"the nursery ended: {process.last_lines()}")
             with contextlib.suppress(OSError):
-                return await asyncio.open_unix_connection(path)
+                return await asyncio.open_unix_connection(f"\0{name}")
             return None
 
         reader, self._writer = await until(listens, "the nursery listens", _START_SECONDS)
