@@ -33,13 +33,13 @@ _COMMAND: Final = Path(sys.executable).with_name("imagecopy")
 def main() -> None:
     """Serve one client until it disconnects."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("socket", type=Path)
+    parser.add_argument("socket", help="name of an abstract socket, as a path in TMPDIR may be too long for one")
     parser.add_argument("--break", dest="mutation", choices=sorted(broken.MUTATIONS))
     options = parser.parse_args()
     if options.mutation:
         broken.MUTATIONS[options.mutation]()
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(options.socket))
+        listener.bind(f"\0{options.socket}")
         listener.listen(1)
         client, _ = listener.accept()
     gc.collect()

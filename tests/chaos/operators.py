@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import signal
 import sys
 from collections.abc import Mapping
@@ -66,9 +67,9 @@ class Operators:
 
     async def __aenter__(self) -> Self:
         """Start the fork server."""
-        path = self._folder / "fork-server.sock"
+        name = f"imagecopy-fork-server-{secrets.token_hex(8)}"
         options = ["--break", self._mutation] if self._mutation else []
-        command = [sys.executable, "-m", "chaos.fork_server", str(path), *options]
+        command = [sys.executable, "-m", "chaos.fork_server", name, *options]
         environment = os.environ | {"PYTHONPATH": str(_TESTS)}
         log = self._folder / "fork-server.log"
         self._process = process = await asyncio.to_thread(Process, command, log=log, env=environment)
@@ -77,7 +78,7 @@ class Operators:
             if not process.running():
                 raise StartError(f"the fork server ended:\n{process.last_lines()}")
             with contextlib.suppress(OSError):
-                return await asyncio.open_unix_connection(path)
+                return await asyncio.open_unix_connection(f"\0{name}")
             return None
 
         reader, self._writer = await until(connected, "the fork server listens", _START_SECONDS)

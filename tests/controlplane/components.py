@@ -136,6 +136,10 @@ def apiserver_command(
         f"--etcd-servers=http://{HOST}:{etcd_port}",
         f"--bind-address={HOST}",
         f"--secure-port={port}",
+        # Without it, an API server looks for the address of the default route, and ends where there is none. Nothing
+        # here uses the endpoints of the Service `kubernetes`, which may not be loopback ones.
+        f"--advertise-address={HOST}",
+        "--endpoint-reconciler-type=none",
         f"--cert-dir={layout.folder}",
         f"--tls-cert-file={pki.serving_certificate}",
         f"--tls-private-key-file={pki.serving_key}",

@@ -2,8 +2,8 @@
 
 A Pod gets the command, environment, volumes, hosts and service account of its manifest. Its probes decide when it is
 ready. Its deletion sends SIGTERM and waits for the grace period. Container images, users, limits and networks are not
-emulated, so two Pods can't listen on the same port. A plain box has no volumes and no hosts file either: a kubeconfig
-holds the token, and the Python programs resolve the names of Services themselves.
+emulated, so two Pods can't listen on the same port. In a plain box nothing is mounted: paths into volumes are rewritten
+in command and environment, a kubeconfig holds the token, and the Python programs resolve Services' names themselves.
 """
 
 import http.client

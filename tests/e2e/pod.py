@@ -105,9 +105,13 @@ class Pod:
         if box.unshare:
             read_only = bool(self.container.get("securityContext", {}).get("readOnlyRootFilesystem"))
             return box.command(command, mounts, read_only=read_only), environment
+        environment = {name: _moved(value, mounts) for name, value in environment.items()}
         if _ACCOUNT in mounts:
             environment["KUBECONFIG"] = str(self._kubeconfig(mounts[_ACCOUNT]))
-        return command, environment | {"PYTHONPATH": str(_NAMES), "E2E_NAMES": ",".join(self._hosts())}
+        if "/tmp" in mounts:
+            environment["TMPDIR"] = str(mounts["/tmp"])
+        names = {"PYTHONPATH": str(_NAMES), "E2E_NAMES": ",".join(self._hosts())}
+        return [_moved(word, mounts) for word in command], environment | names
 
     def _environment(self) -> dict[str, str]:
         url = self._api.plane.url
@@ -184,6 +188,13 @@ class Pod:
         ):
             subprocess.run([plane.binaries.kubectl, *options, *words], check=True, capture_output=True)
         return path
+
+
+def _moved(text: str, mounts: dict[str, Path]) -> str:
+    """Return ``text`` with the places of volumes that are not mounted in the place of those that they should have."""
+    for target, source in mounts.items():
+        text = re.sub(rf"(?<![\w./-]){re.escape(target)}(?=/|$)", str(source).replace("\\", "\\\\"), text)
+    return text
 
 
 def _expand(text: str, environment: dict[str, str]) -> str:

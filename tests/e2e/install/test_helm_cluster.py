@@ -44,6 +44,12 @@ def emptied(api: Api) -> Iterator[None]:
     yield
     finalizers = ("-n", "default", "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
     api.plane.kubectl("patch", "imagecopies", "first-copy", *finalizers, check=False)
+    # The Pods of a test that failed have no node any more that would say that they ended.
+    for kinds, options in (
+        ("deployments,replicasets", ["--cascade=orphan"]),
+        ("pods", ["--force", "--grace-period=0"]),
+    ):
+        api.plane.kubectl("-n", chart.NAMESPACE, "delete", kinds, "--all", *options, check=False)
     api.plane.kubectl("delete", "--ignore-not-found", "--timeout=60s", "-f", kustomize.INSTALL, check=False)
 
 
