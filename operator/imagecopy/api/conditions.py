@@ -72,16 +72,16 @@ class Condition(ApiModel):
     """One aspect of the object's state, as in metav1.Condition."""
 
     type: Annotated[ConditionType, known_words(*ConditionType)] = Field(examples=["Ready"])
-    """Which aspect of the object this is; unique in the list."""
+    """Type of the condition; unique in the list."""
 
     status: ConditionStatus = Field(examples=["False"])
-    """Whether the aspect holds: True, False, or Unknown while that can't be told."""
+    """Whether the condition holds: True, False, or Unknown while that is not known."""
 
     reason: Annotated[Reason, known_words(*Reason)] = Field(examples=["Copying"])
-    """Why the status is what it is, as one word that scripts may rely on."""
+    """Why the condition has its status, as one word that scripts may rely on."""
 
     message: Message = Field(default="", examples=["the source image is not active yet (saving)"])
-    """The same for people, in the cloud's own words where it said something; cut at 1024 characters."""
+    """The reason as a sentence for people, with the cloud's own words if it gave any; cut at 1024 characters."""
 
     last_transition_time: Timestamp = Field(examples=["2026-09-01T12:00:00Z"])
     """When the status last changed (UTC, whole seconds)."""
@@ -94,18 +94,18 @@ _PROVIDER_TYPES = (ConditionType.READY, ConditionType.RECONCILING)
 
 
 class ProviderCondition(Condition):
-    """One aspect of a provider's state."""
+    """One aspect of the state of a provider."""
 
     type: Annotated[ConditionType, known_words(*_PROVIDER_TYPES)] = Field(examples=["Ready"])
-    """Which aspect of the provider this is; unique in the list."""
+    """Type of the condition; unique in the list."""
 
     reason: Annotated[ProviderReason, known_words(*ProviderReason)] = Field(  # type: ignore[assignment]
         examples=["Available"]
     )
-    """Why the status is what it is, as one word that scripts may rely on."""
+    """Why the condition has its status, as one word that scripts may rely on."""
 
     message: Message = Field(default="", examples=["the login works"])
-    """The same for people, in the cloud's own words where it said something; cut at 1024 characters."""
+    """The reason as a sentence for people, with the cloud's own words if it gave any; cut at 1024 characters."""
 
 
 def _known(reasons: type[StrEnum]) -> BeforeValidator:

@@ -38,14 +38,14 @@ class Endpoints(ApiModel):
     ims: ServiceURL | None = Field(default=None, examples=["https://ims.eu-de.otc.t-systems.com"])
     """URL of the Image Management Service: scheme, host and optional port.
 
-    When absent: the one that belongs to cloud and region or that the cloud names at login. The operator refuses
-    hosts that are not in its allow-list (IMAGECOPY_ENDPOINT_ALLOWLIST); http:// only works with hosts named there.
+    When absent: the one of cloud and region, or of the catalogue that the login returns. The operator refuses hosts
+    that are not in its allowlist (IMAGECOPY_ENDPOINT_ALLOWLIST); http:// is only allowed for hosts named there.
     """
 
     iam: LoginURL | None = Field(default=None, examples=["https://iam.eu-de.otc.t-systems.com/v3"])
     """URL of the identity service (IAM), where the operator logs in: scheme, host, optional port, optional /v3.
 
-    When absent: the one that belongs to cloud and region. The operator's allow-list holds for it, too.
+    When absent: the one of cloud and region. It has to be in the operator's allowlist, too.
     """
 
 
@@ -72,7 +72,7 @@ class SecretRef(ApiModel):
 
 _WHERE_TO_LOG_IN = Rule(
     "(has(self.cloud) && has(self.region)) || (has(self.endpoints) && has(self.endpoints.iam))",
-    "set both cloud and region, or set endpoints.iam: it must be known where to log in",
+    "the operator does not know where to log in: set both cloud and region, or endpoints.iam",
 )
 
 
@@ -80,36 +80,36 @@ class _ProviderSpec(ApiModel):
     model_config = ConfigDict(json_schema_extra=extensions(_WHERE_TO_LOG_IN))
 
     cloud: Cloud | None = Field(default=None, examples=["OpenTelekomCloud"])
-    """The cloud, if it is one whose endpoints the operator knows from the region.
+    """The cloud, if it is one whose endpoints the operator knows.
 
-    Leave it out for any other cloud and give endpoints.iam.
+    For any other cloud, leave it out and set endpoints.iam.
     """
 
     region: Region | None = Field(default=None, examples=["eu-de"])
     """Id of the region in which images are copied. Needed with cloud.
 
-    With endpoints.iam alone it chooses the region's endpoint among those that the cloud names at login.
+    With endpoints.iam alone, it selects the region's endpoint from the catalogue that the login returns.
     """
 
     project_id: ProjectID | None = Field(default=None, examples=["5dd3c0b24cdc4d31952c49589182a89d"])
     """Id of the project (tenant) that owns the images, 32 hex digits.
 
-    When absent: the project that projectName of the Secret names.
+    When absent: the project named by projectName in the Secret.
     """
 
     endpoints: Endpoints | None = Field(default=None, examples=[{"iam": "https://iam.example.com/v3"}])
     """Endpoints to use instead of the known ones, for private clouds and proxies."""
 
     ca_bundle: CABundle | None = Field(default=None, examples=["-----BEGIN CERTIFICATE----- ..."])
-    """Certificates (PEM) of the CAs that sign the certificates of these endpoints, IAM and IMS alike.
+    """Certificates (PEM) of the CAs that sign the certificates of the endpoints, of both IAM and IMS.
 
     They replace the public CAs. When absent: the public CAs are trusted.
     """
 
     max_concurrent_copies: int = Field(default=5, ge=1, le=100000, examples=[3])
-    """How many copies may run at a time in the project, whichever provider they use; the others wait, oldest first.
+    """How many copies may run at a time in the project, through any provider; the others wait, oldest first.
 
-    The clouds allow 5 for each tenant; less leaves room for copies that are made by hand.
+    The clouds allow 5 for each tenant. A lower number leaves room for copies that are made by hand.
     """
 
 
@@ -148,23 +148,23 @@ class ImagesUsed(ApiModel):
     """How many private images there are."""
 
     quota: int = Field(examples=[50])
-    """How many there may be."""
+    """How many private images there may be."""
 
 
 class ProviderStatus(ApiModel):
-    """Whether the login works and where it leads, written by the operator when it looks: see Ready's reason."""
+    """Whether the login works, and to which project it belongs. Written by the operator when it checks the provider."""
 
     observed_generation: int = Field(default=-1, examples=[1])
-    """The metadata.generation that this status is about; -1 until the operator has looked."""
+    """The metadata.generation that this status is about; -1 until the operator has checked the provider."""
 
     project_id: str | None = Field(default=None, max_length=256, examples=["5dd3c0b24cdc4d31952c49589182a89d"])
-    """Id of the project that the login leads to. Absent until a login worked."""
+    """Id of the project that the login is for. Absent until a login has worked."""
 
     project_name: str | None = Field(default=None, max_length=256, examples=["eu-de_images"])
-    """Name of the project, where the login tells it."""
+    """Name of the project. Absent if the login does not return it."""
 
     images: ImagesUsed | None = Field(default=None, examples=[{"used": 12, "quota": 50}])
-    """Private images of the project and their quota, as of the last look. Absent where the login may not see it."""
+    """Private images of the project and their quota, at the last check. Absent if the login may not read them."""
 
     running_copies: int | None = Field(default=None, examples=[2])
     """How many copies run in the project, as far as this operator knows. Absent while the project is not known."""
@@ -183,4 +183,4 @@ class ProviderStatus(ApiModel):
             ]
         ],
     )
-    """The state in the words of kstatus: Ready, and Reconciling while it is not and is looked at again."""
+    """The state for tools such as Argo CD and kubectl wait: Ready, and Reconciling while it is checked again."""

@@ -44,7 +44,7 @@ def matches(pattern: str, message: str) -> Rule:
 
 
 def _create_a_new_one(what: str) -> str:
-    return f"create a new ImageCopy: {what} can't be changed"
+    return f"{what} can't be changed: create a new ImageCopy"
 
 
 def immutable(what: str) -> Rule:

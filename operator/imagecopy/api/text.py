@@ -49,7 +49,7 @@ KeyID = Annotated[
     _text(
         64,
         _uuid("a key id", "0d0466b0-e727-4d9c-b35d-f84bb474a37f"),
-        empty="remove the field to get a copy that is not encrypted",
+        empty="give the id of the KMS key. Only if the copy must NOT be encrypted, remove the field",
     ),
 ]
 """Id of a KMS key."""
@@ -180,7 +180,7 @@ ServiceURL = Annotated[
         "",
         "must be https://host or https://host:port (http:// only where the operator allows it) without user, "
         "path, query or trailing slash, for example https://ims.eu-de.otc.t-systems.com",
-        empty="remove the field to use the endpoint that the cloud names at login",
+        empty="remove the field to use the endpoint from the login's catalogue",
     ),
 ]
 """Where a service of the cloud answers."""
