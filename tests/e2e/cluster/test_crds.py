@@ -267,10 +267,10 @@ def test_kubectl_explain_shows_description_unit_default_and_example(control_plan
         time.sleep(0.2)
     key = " ".join(control_plane.kubectl("explain", "imagecopy.spec.target.kmsKeyID").stdout.split())
     assert "Id of the KMS key to encrypt the copy with" in key
-    assert "When absent: the copy is not encrypted, even when the source is." in key
+    assert "When absent: the copy is NOT encrypted, even if the source is." in key
     assert "Example: 0d0466b0-e727-4d9c-b35d-f84bb474a37f" in key
     limit = " ".join(control_plane.kubectl("explain", "imgcp.spec.activeDeadlineSeconds").stdout.split())
-    assert "in seconds from its first attempt" in limit
+    assert "in seconds from the first copy request" in limit
     assert "Default: 7200. Example: 3600" in limit
 
 
