@@ -12,6 +12,14 @@ RUN := .venv/bin
 # $(call yes,$(NAME)): empty where NAME=0, NAME=no and the like were given.
 yes = $(filter-out 0 n N no No NO false False FALSE off Off OFF,$(1))
 
+# Where HOME can't be written to, the caches of uv, Go and the control plane are kept in the clone.
+NO_CACHE := $(shell d="$${XDG_CACHE_HOME:-$$(echo ~)/.cache}"; \
+	while [ ! -e "$$d" ]; do d="$$(dirname "$$d")"; done; [ -w "$$d" ] || echo yes)
+ifeq ($(NO_CACHE),yes)
+export XDG_CACHE_HOME := $(CURDIR)/.cache
+export GOPATH := $(CURDIR)/.cache/go
+endif
+
 .PHONY: help
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

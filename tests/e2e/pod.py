@@ -105,7 +105,8 @@ class Pod:
         if box.unshare:
             read_only = bool(self.container.get("securityContext", {}).get("readOnlyRootFilesystem"))
             return box.command(command, mounts, read_only=read_only), environment
-        environment = {name: _moved(value, mounts) for name, value in environment.items()}
+        # PATH is of this machine, and may lead into a clone below /tmp.
+        environment = {name: value if name == "PATH" else _moved(value, mounts) for name, value in environment.items()}
         if _ACCOUNT in mounts:
             environment["KUBECONFIG"] = str(self._kubeconfig(mounts[_ACCOUNT]))
         if "/tmp" in mounts:
