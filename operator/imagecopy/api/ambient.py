@@ -1,4 +1,4 @@
-"""Who may use the operator's own identity in the cloud, and where that is found."""
+"""The operator's own identity in the cloud: which providers may use it, and where its credentials are read."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,20 +11,20 @@ METADATA_ENDPOINT: Final = "http://169.254.169.254"
 
 
 class AmbientCredentials(StrEnum):
-    """The providers that may; the value of the setting IMAGECOPY_AMBIENT_CREDENTIALS."""
+    """Which providers may use the operator's own identity: the setting IMAGECOPY_AMBIENT_CREDENTIALS."""
 
     NONE = "None"
     CLUSTER_IMAGE_PROVIDERS = "ClusterImageProviders"
     ALL = "All"
 
     def allows(self, kind: ProviderKind) -> bool:
-        """Tell whether providers of ``kind`` may."""
+        """Tell whether providers of ``kind`` may use it."""
         return self is self.ALL or (self is self.CLUSTER_IMAGE_PROVIDERS and kind is ProviderKind.CLUSTER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ambient:
-    """The operator's own identity in the cloud."""
+    """Which providers may use the operator's own identity, and where its token and metadata are read."""
 
     allowed: AmbientCredentials = AmbientCredentials.CLUSTER_IMAGE_PROVIDERS
     identity_token_file: str = IDENTITY_TOKEN_FILE
@@ -32,4 +32,4 @@ class Ambient:
 
 
 CLUSTER_ONLY: Final = Ambient()
-"""As it is without settings."""
+"""The default: only ClusterImageProviders may use it."""

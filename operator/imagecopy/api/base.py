@@ -1,7 +1,7 @@
-"""What all API models share: camelCase on the wire, snake_case in Python, frozen, unknown fields ignored.
+"""The base of all API models: camelCase in JSON, snake_case in Python, frozen, unknown fields ignored.
 
-Unknown fields are ignored on reading because an object may have been written by a newer version of the CRD;
-the API server refuses or prunes them on writing.
+Unknown fields are ignored when an object is read, because a newer version of the CRD may have added them. When an
+object is written, the API server refuses or prunes them.
 """
 
 from datetime import UTC, datetime
@@ -13,17 +13,17 @@ from pydantic.alias_generators import to_camel
 GROUP: Final = "imagecopy.io"
 VERSION: Final = "v1alpha1"
 FINALIZER: Final = f"{GROUP}/finalizer"
-"""Holds an ImageCopy that is deleted together with its image."""
+"""The finalizer: keeps an ImageCopy whose deletionPolicy is Delete until its image is deleted."""
 
 
 def wire_name(name: str) -> str:
-    """``kms_key_id`` -> ``kmsKeyID``: Kubernetes writes initialisms in capitals."""
+    """Return the JSON name of a field: ``kms_key_id`` -> ``kmsKeyID``. Kubernetes writes initialisms in capitals."""
     camel = to_camel(name)
     return camel[:-2] + "ID" if camel.endswith("Id") else camel
 
 
 def as_utc(value: datetime) -> datetime:
-    """Return ``value`` in UTC and whole seconds, as metav1.Time keeps it; a naive one is taken as UTC."""
+    """Return ``value`` in UTC and whole seconds, as metav1.Time stores it. A value without a time zone is in UTC."""
     if value.tzinfo is None:
         value = value.replace(tzinfo=UTC)
     return value.astimezone(UTC).replace(microsecond=0)
@@ -39,11 +39,11 @@ Timestamp = Annotated[
     PlainSerializer(_rfc3339, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 64}),
 ]
-"""A point in time, UTC, whole seconds, RFC 3339 on the wire (metav1.Time)."""
+"""A point in time in UTC and whole seconds; RFC 3339 in JSON (metav1.Time)."""
 
 
 class ApiModel(BaseModel):
-    """Base of everything that is stored in the Kubernetes API."""
+    """Base of all models that are stored in the Kubernetes API."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -54,5 +54,5 @@ class ApiModel(BaseModel):
     )
 
     def to_wire(self) -> dict[str, object]:
-        """Return the JSON form: camelCase, absent instead of null."""
+        """Return the JSON form: camelCase, with absent fields instead of nulls."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -1,4 +1,4 @@
-"""Conditions: their types, the closed set of reasons (API: docs/reference.md), and the list type."""
+"""The conditions of ImageCopies and providers: types, statuses and reasons, as docs/reference.md describes them."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,7 +11,7 @@ from imagecopy.api.text import Message, known_words
 
 
 class ConditionType(StrEnum):
-    """Types of the conditions of an ImageCopy; the first three are kstatus'."""
+    """The types of an ImageCopy's conditions; the first three are those that kstatus reads."""
 
     READY = "Ready"
     RECONCILING = "Reconciling"
@@ -23,7 +23,7 @@ class ConditionType(StrEnum):
 
 
 class ConditionStatus(StrEnum):
-    """Status of a condition."""
+    """The status of a condition."""
 
     TRUE = "True"
     FALSE = "False"
@@ -31,7 +31,7 @@ class ConditionStatus(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a condition has its status. Reasons are API: scripts may rely on them."""
+    """The reasons of an ImageCopy's conditions. They are API: scripts may rely on them."""
 
     WAITING_FOR_SOURCE = "WaitingForSource"
     WAITING_FOR_PROVIDER = "WaitingForProvider"
@@ -57,7 +57,7 @@ class Reason(StrEnum):
 
 
 class ProviderReason(StrEnum):
-    """Why a provider is (not) Ready. Reasons are API: scripts may rely on them."""
+    """The reasons of a provider's conditions. They are API: scripts may rely on them."""
 
     AVAILABLE = "Available"
     WAITING_FOR_SECRET = "WaitingForSecret"  # noqa: S105
@@ -69,25 +69,25 @@ class ProviderReason(StrEnum):
 
 
 class Condition(ApiModel):
-    """One aspect of the object's state, as in metav1.Condition."""
+    """One aspect of the ImageCopy's state, as in metav1.Condition."""
 
     type: Annotated[ConditionType, known_words(*ConditionType)] = Field(examples=["Ready"])
-    """Type of the condition; unique in the list."""
+    """Aspect of the ImageCopy that the condition describes; unique in the list."""
 
     status: ConditionStatus = Field(examples=["False"])
-    """Whether the condition holds: True, False, or Unknown while that is not known."""
+    """Whether the condition holds: True, False, or Unknown while the operator can't tell."""
 
     reason: Annotated[Reason, known_words(*Reason)] = Field(examples=["Copying"])
-    """Why the condition has its status, as one word that scripts may rely on."""
+    """Reason of the status in one word, for scripts. docs/reference.md explains each word."""
 
     message: Message = Field(default="", examples=["the source image is not active yet (saving)"])
-    """The reason as a sentence for people, with the cloud's own words if it gave any; cut at 1024 characters."""
+    """Explanation of the reason for people, with the cloud's own words if there are any; cut at 1024 characters."""
 
     last_transition_time: Timestamp = Field(examples=["2026-09-01T12:00:00Z"])
-    """When the status last changed (UTC, whole seconds)."""
+    """When the status of the condition last changed (UTC, whole seconds)."""
 
     observed_generation: int | None = Field(default=None, ge=0, examples=[1])
-    """The metadata.generation of the spec that this condition is about."""
+    """The metadata.generation of the spec that this condition describes."""
 
 
 _PROVIDER_TYPES = (ConditionType.READY, ConditionType.RECONCILING)
@@ -97,15 +97,15 @@ class ProviderCondition(Condition):
     """One aspect of the state of a provider."""
 
     type: Annotated[ConditionType, known_words(*_PROVIDER_TYPES)] = Field(examples=["Ready"])
-    """Type of the condition; unique in the list."""
+    """Aspect of the provider that the condition describes; unique in the list."""
 
     reason: Annotated[ProviderReason, known_words(*ProviderReason)] = Field(  # type: ignore[assignment]
         examples=["Available"]
     )
-    """Why the condition has its status, as one word that scripts may rely on."""
+    """Reason of the status in one word, for scripts. docs/reference.md explains each word."""
 
     message: Message = Field(default="", examples=["the login works"])
-    """The reason as a sentence for people, with the cloud's own words if it gave any; cut at 1024 characters."""
+    """Explanation of the reason for people, with the cloud's own words if there are any; cut at 1024 characters."""
 
 
 def _known(reasons: type[StrEnum]) -> BeforeValidator:
@@ -124,7 +124,7 @@ def _known(reasons: type[StrEnum]) -> BeforeValidator:
 
 
 Conditions = Annotated[tuple[Condition, ...], _known(Reason)]
-"""The conditions of an object. Entries with words that only a newer operator knows are read as absent."""
+"""The conditions of an ImageCopy. Entries with words that only a newer operator knows are ignored."""
 
 ProviderConditions = Annotated[tuple[ProviderCondition, ...], _known(ProviderReason)]
-"""The conditions of a provider."""
+"""The conditions of a provider. Entries with words that only a newer operator knows are ignored."""

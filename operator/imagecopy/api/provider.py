@@ -1,4 +1,4 @@
-"""The provider resources: where copies are made and with whose credentials."""
+"""The provider resources, ImageProvider and ClusterImageProvider: where copies are made and with which login."""
 
 from enum import StrEnum
 from typing import Final
@@ -20,11 +20,11 @@ class ProviderKind(StrEnum):
 
 
 PLURALS: Final = {ProviderKind.CLUSTER: "clusterimageproviders", ProviderKind.NAMESPACED: "imageproviders"}
-"""The resources of the two kinds."""
+"""The plural resource name of each kind."""
 
 
 class Cloud(StrEnum):
-    """Clouds whose endpoints are known."""
+    """Clouds whose endpoints the operator derives from the region."""
 
     HUAWEI_CLOUD = "HuaweiCloud"
     OPEN_TELEKOM_CLOUD = "OpenTelekomCloud"
@@ -38,19 +38,20 @@ class Endpoints(ApiModel):
     ims: ServiceURL | None = Field(default=None, examples=["https://ims.eu-de.otc.t-systems.com"])
     """URL of the Image Management Service: scheme, host and optional port.
 
-    When absent: the one of cloud and region, or of the catalogue that the login returns. The operator refuses hosts
-    that are not in its allowlist (IMAGECOPY_ENDPOINT_ALLOWLIST); http:// is only allowed for hosts named there.
+    When absent: the known URL for cloud and region, or the one in the catalogue that the login returns. The operator
+    refuses hosts that are not in its setting IMAGECOPY_ENDPOINT_ALLOWLIST; http:// works only for hosts that this
+    setting lists by full name, without a wildcard.
     """
 
     iam: LoginURL | None = Field(default=None, examples=["https://iam.eu-de.otc.t-systems.com/v3"])
     """URL of the identity service (IAM), where the operator logs in: scheme, host, optional port, optional /v3.
 
-    When absent: the one of cloud and region. It has to be in the operator's allowlist, too.
+    When absent: the known URL for cloud and region. IMAGECOPY_ENDPOINT_ALLOWLIST applies to it, too.
     """
 
 
 class LocalSecretRef(ApiModel):
-    """A Secret of the provider's own namespace."""
+    """A Secret in the provider's own namespace."""
 
     model_config = ConfigDict(json_schema_extra=extensions(map_type="atomic"))
 
@@ -59,7 +60,7 @@ class LocalSecretRef(ApiModel):
 
 
 class SecretRef(ApiModel):
-    """A Secret of any namespace."""
+    """A Secret in any namespace."""
 
     model_config = ConfigDict(json_schema_extra=extensions(map_type="atomic"))
 
@@ -72,7 +73,7 @@ class SecretRef(ApiModel):
 
 _WHERE_TO_LOG_IN = Rule(
     "(has(self.cloud) && has(self.region)) || (has(self.endpoints) && has(self.endpoints.iam))",
-    "the operator does not know where to log in: set both cloud and region, or endpoints.iam",
+    "set both cloud and region, or set endpoints.iam: the operator must know where to log in",
 )
 
 
@@ -80,94 +81,97 @@ class _ProviderSpec(ApiModel):
     model_config = ConfigDict(json_schema_extra=extensions(_WHERE_TO_LOG_IN))
 
     cloud: Cloud | None = Field(default=None, examples=["OpenTelekomCloud"])
-    """The cloud, if it is one whose endpoints the operator knows.
+    """The cloud, if it is one of those whose endpoints the operator knows. It needs region.
 
     For any other cloud, leave it out and set endpoints.iam.
     """
 
     region: Region | None = Field(default=None, examples=["eu-de"])
-    """Id of the region in which images are copied. Needed with cloud.
+    """Id of the region in which images are copied. Required if cloud is set.
 
-    With endpoints.iam alone, it selects the region's endpoint from the catalogue that the login returns.
+    With endpoints.iam it selects the region's endpoint in the catalogue that the login returns.
     """
 
     project_id: ProjectID | None = Field(default=None, examples=["5dd3c0b24cdc4d31952c49589182a89d"])
-    """Id of the project (tenant) that owns the images, 32 hex digits.
+    """Id of the project (tenant) that owns the images: 32 hex digits.
 
-    When absent: the project named by projectName in the Secret.
+    When absent: the project that projectName in the Secret names, or else the project named like the region.
     """
 
     endpoints: Endpoints | None = Field(default=None, examples=[{"iam": "https://iam.example.com/v3"}])
-    """Endpoints to use instead of the known ones, for private clouds and proxies."""
+    """Endpoints to use instead of the known ones, for example of a private cloud or a proxy."""
 
     ca_bundle: CABundle | None = Field(default=None, examples=["-----BEGIN CERTIFICATE----- ..."])
-    """Certificates (PEM) of the CAs that sign the certificates of the endpoints, of both IAM and IMS.
+    """CA certificates in PEM, at most 65536 characters, to verify the cloud's endpoints with, IAM and IMS alike.
 
     They replace the public CAs. When absent: the public CAs are trusted.
     """
 
     max_concurrent_copies: int = Field(default=5, ge=1, le=100000, examples=[3])
-    """How many copies may run at a time in the project, through any provider; the others wait, oldest first.
+    """How many copies may run at once in the cloud project (1 to 100000). The others wait, oldest first.
 
-    The clouds allow 5 for each tenant. A lower number leaves room for copies that are made by hand.
+    Copies of all providers and namespaces that use the project are counted. The clouds allow 5 per tenant; a lower
+    number leaves room for copies that are made by hand.
     """
 
 
 class ImageProviderSpec(_ProviderSpec):
-    """Where the copies of one namespace are made and with whose credentials. It may be changed at any time."""
+    """Where the copies of one namespace are made and with which login. It can be changed at any time."""
 
     credentials_secret_ref: LocalSecretRef = Field(examples=[{"name": "otc-credentials"}])
-    """The Secret, in the namespace of this object, with the login to the cloud.
+    """The Secret with the login to the cloud, in the namespace of this object.
 
-    Its keys: username, password, domainName (the account that the user belongs to), and projectName unless
-    projectID is set here.
+    Its keys choose the authentication method: for example username, password and domainName (the account that the user
+    belongs to), or accessKeyID and secretAccessKey. docs/clouds.md lists all methods. projectName names the project if
+    projectID is not set here.
     """
 
 
 class ClusterImageProviderSpec(_ProviderSpec):
-    """Where copies of any namespace are made and with whose credentials. It may be changed at any time."""
+    """Where copies of any namespace are made and with which login. It can be changed at any time."""
 
     allowed_namespaces: AllowedNamespaces | None = Field(default=None, examples=[{"matchNames": ["team-a"]}])
-    """Which namespaces may use the provider: either by matchNames or by selector.
+    """Which namespaces may use the provider: set either matchNames or selector.
 
-    An ImageCopy of another namespace is not served, and nothing is read or called for it. When absent: every namespace.
+    For an ImageCopy in another namespace the operator reads no Secret and calls no cloud. When absent: every namespace.
     """
 
     credentials_secret_ref: SecretRef = Field(examples=[{"name": "otc-credentials", "namespace": "imagecopy-system"}])
     """The Secret with the login to the cloud.
 
-    Its keys: username, password, domainName (the account that the user belongs to), and projectName unless
-    projectID is set here.
+    Its keys choose the authentication method: for example username, password and domainName (the account that the user
+    belongs to), or accessKeyID and secretAccessKey. docs/clouds.md lists all methods. projectName names the project if
+    projectID is not set here.
     """
 
 
 class ImagesUsed(ApiModel):
-    """The quota of private images of the project."""
+    """Number and quota of the project's private images."""
 
     used: int = Field(examples=[12])
-    """How many private images there are."""
+    """Number of private images in the project."""
 
     quota: int = Field(examples=[50])
-    """How many private images there may be."""
+    """Highest number of private images that the project may have."""
 
 
 class ProviderStatus(ApiModel):
-    """Whether the login works, and to which project it belongs. Written by the operator when it checks the provider."""
+    """Whether the login works and which project it points to, written by the operator when it checks the provider."""
 
     observed_generation: int = Field(default=-1, examples=[1])
-    """The metadata.generation that this status is about; -1 until the operator has checked the provider."""
+    """The metadata.generation that this status describes; -1 until the operator has checked the provider."""
 
     project_id: str | None = Field(default=None, max_length=256, examples=["5dd3c0b24cdc4d31952c49589182a89d"])
-    """Id of the project that the login is for. Absent until a login has worked."""
+    """Id of the project that the login points to. Absent until a login has worked."""
 
     project_name: str | None = Field(default=None, max_length=256, examples=["eu-de_images"])
-    """Name of the project. Absent if the login does not return it."""
+    """Name of the project that the login points to. Absent if the login does not return it."""
 
     images: ImagesUsed | None = Field(default=None, examples=[{"used": 12, "quota": 50}])
-    """Private images of the project and their quota, at the last check. Absent if the login may not read them."""
+    """Number and quota of the project's private images at the last check. Absent if the login may not read them."""
 
     running_copies: int | None = Field(default=None, examples=[2])
-    """How many copies run in the project, as far as this operator knows. Absent while the project is not known."""
+    """Number of copies of this operator that run in the project. Absent while the project is unknown."""
 
     conditions: ProviderConditions = Field(
         default=(),
@@ -183,4 +187,4 @@ class ProviderStatus(ApiModel):
             ]
         ],
     )
-    """The state for tools such as Argo CD and kubectl wait: Ready, and Reconciling while it is checked again."""
+    """Conditions as kstatus expects them: Ready, and Reconciling while it is not ready and will be checked again."""

@@ -1,8 +1,8 @@
-"""What the API server checks for us: CEL rules with messages that say what to do.
+"""The validation rules of the CRDs: CEL expressions with messages that say what to do.
 
-Formats are CEL rules and not ``pattern``, because the API server answers a mismatch of a pattern with the
-regular expression, and a failed rule with words of ours. The models do not repeat the rules: what the API
-server let through is valid, and what it let through before a rule was tightened must stay readable.
+Formats are CEL rules and not ``pattern``: the API server answers a mismatch of a pattern with the regular
+expression, and a failed rule with the rule's message. The models do not repeat the rules. An object that the API
+server accepted is valid, and one that it accepted before a rule was tightened must stay readable.
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from pydantic import JsonValue
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One CEL rule (x-kubernetes-validations). ``field`` is the field below it that the message belongs to."""
+    """A CEL rule (x-kubernetes-validations). ``field``, if set, is the child field that the API server reports."""
 
     expression: str
     message: str
     field: str | None = None
     forbidden: bool = False
-    """Answered as Forbidden instead of Invalid, which leaves out the value: for changes that can't be made."""
+    """Report Forbidden instead of Invalid, without the value: for fields that can't be changed."""
 
     def to_wire(self) -> dict[str, JsonValue]:
         """Return the rule as the CRD holds it."""
@@ -31,7 +31,7 @@ class Rule:
 
 
 def extensions(*rules: Rule, **others: JsonValue) -> dict[str, JsonValue]:
-    """Return ``json_schema_extra`` of a field or model: its rules and ``x-kubernetes-*`` (``map_type="atomic"``)."""
+    """Return the ``json_schema_extra`` of a field or model: rules and ``x-kubernetes-*`` (``map_type=...``)."""
     extra: dict[str, JsonValue] = {f"x-kubernetes-{name.replace('_', '-')}": v for name, v in others.items()}
     if rules:
         extra["x-kubernetes-validations"] = [rule.to_wire() for rule in rules]
@@ -39,27 +39,27 @@ def extensions(*rules: Rule, **others: JsonValue) -> dict[str, JsonValue]:
 
 
 def matches(pattern: str, message: str) -> Rule:
-    """Refuse a string that does not match the RE2 pattern from its beginning to its end."""
+    """Build a rule that refuses a string unless all of it matches the RE2 pattern."""
     return Rule(f"self.matches(r'^({pattern})$')", message)
 
 
-def _create_a_new_one(what: str) -> str:
-    return f"{what} can't be changed: create a new ImageCopy"
+def _refusal(what: str) -> str:
+    return f"{what} can't be changed: create a new ImageCopy instead"
 
 
 def immutable(what: str) -> Rule:
-    """Refuse any change of an object that is always there (it is required, or has a default)."""
-    return Rule("self == oldSelf", _create_a_new_one(what), forbidden=True)
+    """Build a rule that refuses changes of a field that is always present (required, or with a default)."""
+    return Rule("self == oldSelf", _refusal(what), forbidden=True)
 
 
 def immutable_field(parent: str, name: str) -> Rule:
-    """Refuse changing, adding and removing one optional field; the rule belongs on its parent.
+    """Build a rule for ``parent`` that refuses to change, add or remove its optional field ``name``.
 
-    On the field itself it would not run while the field is added or removed.
+    A rule on the field itself would not run when the field is added or removed.
     """
     return Rule(
         f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})",
-        _create_a_new_one(f"{parent}.{name}"),
+        _refusal(f"{parent}.{name}"),
         field=name,
         forbidden=True,
     )

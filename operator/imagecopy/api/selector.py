@@ -1,4 +1,4 @@
-"""Which namespaces may use a ClusterImageProvider: by name, or by the labels of the namespace."""
+"""The namespaces that may use a ClusterImageProvider, by name or by label."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -15,7 +15,7 @@ LabelValue = Annotated[str, Field(max_length=63)]
 
 
 class Operator(StrEnum):
-    """How a requirement looks at a label, as in metav1.LabelSelectorRequirement."""
+    """How a requirement compares a label, as in metav1.LabelSelectorRequirement."""
 
     IN = "In"
     NOT_IN = "NotIn"
@@ -24,14 +24,14 @@ class Operator(StrEnum):
 
 
 class Requirement(ApiModel):
-    """One requirement on one label."""
+    """A requirement on one label."""
 
     model_config = ConfigDict(
         json_schema_extra=extensions(
             Rule(
                 "self.operator in ['In', 'NotIn'] ? (has(self.values) && size(self.values) > 0) : "
                 "(!has(self.values) || size(self.values) == 0)",
-                "In and NotIn need values; Exists and DoesNotExist have none",
+                "In and NotIn need values; with Exists and DoesNotExist remove values",
             )
         )
     )
@@ -40,17 +40,17 @@ class Requirement(ApiModel):
     """Key of the label."""
 
     operator: Operator = Field(examples=["In"])
-    """How the label is looked at: In, NotIn, Exists or DoesNotExist."""
+    """Relation of the label to the values: In, NotIn, Exists or DoesNotExist."""
 
     values: tuple[Annotated[LabelValue, Field(description="A value of the label.")], ...] | None = Field(
         default=None,
         examples=[["web", "db"]],
         json_schema_extra=extensions(list_type="atomic") | {"maxItems": 64},
     )
-    """Values for In and NotIn. Absent for Exists and DoesNotExist."""
+    """Values for In and NotIn, at most 64. Leave it out with Exists and DoesNotExist."""
 
     def holds(self, labels: Mapping[str, str]) -> bool:
-        """Tell whether these labels meet it, as Kubernetes has it: NotIn holds where there is no such label."""
+        """Tell whether these labels meet the requirement. As in Kubernetes, NotIn holds if the label is missing."""
         values = self.values or ()
         match self.operator:
             case Operator.IN:
@@ -64,14 +64,14 @@ class Requirement(ApiModel):
 
 
 class LabelSelector(ApiModel):
-    """Labels that a namespace has to have, as in metav1.LabelSelector."""
+    """The labels that a namespace must have, as in metav1.LabelSelector."""
 
     model_config = ConfigDict(
         json_schema_extra=extensions(
             Rule(
                 "(has(self.matchLabels) && size(self.matchLabels) > 0) || "
                 "(has(self.matchExpressions) && size(self.matchExpressions) > 0)",
-                "needs matchLabels or matchExpressions; leave allowedNamespaces out to allow every namespace",
+                "must have matchLabels or matchExpressions; to allow every namespace, remove allowedNamespaces",
             ),
             map_type="atomic",
         )
@@ -83,17 +83,17 @@ class LabelSelector(ApiModel):
         examples=[{"images": "golden"}],
         json_schema_extra=extensions(map_type="granular"),
     )
-    """Labels that the namespace must have, all of them."""
+    """Labels that the namespace must have: all of them, at most 32."""
 
     match_expressions: tuple[Requirement, ...] | None = Field(
         default=None,
         examples=[[{"key": "team", "operator": "In", "values": ["web", "db"]}]],
         json_schema_extra=extensions(list_type="atomic") | {"maxItems": 16},
     )
-    """Requirements on labels of the namespace, all of which must hold."""
+    """Requirements on the namespace's labels: all must hold, at most 16."""
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Tell whether a namespace with these labels is selected."""
+        """Tell whether the selector selects a namespace with these labels."""
         wanted = (self.match_labels or {}).items()
         return all(labels.get(key) == value for key, value in wanted) and all(
             requirement.holds(labels) for requirement in self.match_expressions or ()
@@ -101,11 +101,14 @@ class LabelSelector(ApiModel):
 
 
 class AllowedNamespaces(ApiModel):
-    """Which namespaces may use the provider."""
+    """The namespaces that may use the provider."""
 
     model_config = ConfigDict(
         json_schema_extra=extensions(
-            Rule("has(self.matchNames) != has(self.selector)", "set either matchNames or selector, not both"),
+            Rule(
+                "has(self.matchNames) != has(self.selector)",
+                "set exactly one of matchNames and selector; to allow every namespace, remove allowedNamespaces",
+            ),
         )
     )
 
@@ -115,13 +118,13 @@ class AllowedNamespaces(ApiModel):
         json_schema_extra=extensions(
             Rule(
                 "size(self) > 0",
-                "must name a namespace; leave allowedNamespaces out to allow every namespace",
+                "must name at least one namespace; to allow every namespace, remove allowedNamespaces",
             ),
             list_type="atomic",
         )
         | {"maxItems": 256},
     )
-    """Names of the namespaces."""
+    """Names of the namespaces, 1 to 256."""
 
     selector: LabelSelector | None = Field(default=None, examples=[{"matchLabels": {"images": "golden"}}])
-    """Labels of the namespaces. A change of a namespace's labels is picked up within seconds."""
+    """Selects the namespaces by their labels. A change of a namespace's labels takes effect within seconds."""

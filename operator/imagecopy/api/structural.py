@@ -1,12 +1,11 @@
-"""Turns a pydantic model into the structural OpenAPI v3 schema that a CRD holds (Kubernetes: "Specifying a
-structural schema").
+"""Converts a pydantic model to the structural schema (OpenAPI v3) of a CRD, as Kubernetes specifies it.
 
-Own code, because no maintained library does it: kubecrd (last release 2022) takes dataclasses and knows neither
-CEL rules nor list types, and cloudcoil, kubedantic and k8s-datamodels go the other way, from schemas to models.
+No maintained library does this: kubecrd (last release 2022) takes dataclasses and supports neither CEL rules nor
+list types; cloudcoil, kubedantic and k8s-datamodels convert the other way, from schemas to models.
 
-What differs from pydantic's JSON schema: references are inlined, ``X | None`` is an optional X (null is never
-stored), titles go, the default of an object is ``{}`` because its fields bring their own, and defaults and
-examples are told in the description, so that ``kubectl explain`` shows them and they are true.
+The result differs from pydantic's JSON schema: references are inlined, ``X | None`` becomes an optional X (null is
+never stored), and titles are dropped. The default of an object is ``{}``, because its fields have their own defaults.
+Defaults and examples are appended to the description, so that ``kubectl explain`` shows them.
 """
 
 from collections.abc import Mapping
@@ -43,11 +42,11 @@ _NULL: Final = {"type": "null"}
 
 
 class UnstructuralError(TypeError):
-    """The model holds something that a structural schema can't say."""
+    """The model uses something that a structural schema can't express."""
 
 
 def structural_schema(model: type[BaseModel], *, with_defaults: bool) -> Schema:
-    """Return the schema of ``model``. Without defaults (status): the API server adds no field that nobody wrote.
+    """Return the schema of ``model``. A status has no defaults, so that the API server adds no field to it.
 
     Raises UnstructuralError for unions, free-form objects and constraints that the API server would drop.
     """
@@ -56,7 +55,7 @@ def structural_schema(model: type[BaseModel], *, with_defaults: bool) -> Schema:
 
 
 def in_order(node: Schema) -> Schema:
-    """Return the schema with its own keys, and those of its rules, in the order in which people read them."""
+    """Return the schema with its keys, and those of its rules, in an order that is easy to read."""
     ordered: Schema = {key: node[key] for key in _ORDER if key in node}
     if _RULES in ordered:
         ordered[_RULES] = [{key: rule[key] for key in _RULE_ORDER if key in rule} for rule in ordered[_RULES]]
@@ -102,7 +101,7 @@ class _Converter:
 
 
 def _merge(inner: Schema, outer: Schema) -> Schema:
-    """Merge what a type says with what the field that uses it says; the field wins, rules of both hold."""
+    """Merge the schema of a type with that of the field that uses it. The field wins; the rules of both apply."""
     merged = inner | outer
     if _RULES in inner and _RULES in outer:
         merged[_RULES] = inner[_RULES] + outer[_RULES]

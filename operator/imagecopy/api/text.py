@@ -1,7 +1,7 @@
-"""The kinds of strings that the API knows, each with its bound and its rules.
+"""The string types of the API, each with its maximum length and its validation rules.
 
-``maxLength`` bounds the cost of the rules. It is wider than a format of fixed length, so that one blank pasted
-along is answered by the rule, whose message is better.
+``maxLength`` limits the cost of the rules. For a format of fixed length it is larger than that length: a value with a
+pasted space then reaches the rule, whose message is better.
 """
 
 from typing import Annotated, Any, Final
@@ -16,7 +16,7 @@ _HOST: Final = r"([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
 
 
 def _text(max_length: int, *rules: Rule, empty: str | None = None) -> Any:
-    """Return the bounds of a string; ``empty`` is the advice for "", which is then spared the other rules."""
+    """Return the constraints of a string. ``empty`` is the advice for "", which is then checked by no other rule."""
     if empty is not None:
         refuse_empty = Rule("self != ''", f"must not be empty: {empty}")
         rules = (refuse_empty, *(Rule(f"self == '' || {rule.expression}", rule.message) for rule in rules))
@@ -26,8 +26,7 @@ def _text(max_length: int, *rules: Rule, empty: str | None = None) -> Any:
 def _uuid(what: str, example: str) -> Rule:
     return matches(
         _UUID,
-        f"must be {what}, 8-4-4-4-12 hex digits as the cloud's console shows it (lower case, no blanks), "
-        f"for example {example}",
+        f"must be {what}: a UUID in lower case without spaces, as the cloud's console shows it, for example {example}",
     )
 
 
@@ -42,14 +41,14 @@ def _url(path: str, message: str, empty: str) -> Any:
 
 
 ImageID = Annotated[str, _text(64, _uuid("an image id", "7c9a2b1e-4f60-4d6b-9c0f-2f1d3b5a8e47"))]
-"""Id of an image of the cloud."""
+"""Id of an image in the cloud."""
 
 KeyID = Annotated[
     str,
     _text(
         64,
         _uuid("a key id", "0d0466b0-e727-4d9c-b35d-f84bb474a37f"),
-        empty="give the id of the KMS key. Only if the copy must NOT be encrypted, remove the field",
+        empty="give the id of the KMS key. Only if the copy should NOT be encrypted, remove the field",
     ),
 ]
 """Id of a KMS key."""
@@ -60,10 +59,10 @@ EnterpriseProjectID = Annotated[
         64,
         matches(
             f"0|{_UUID}",
-            'must be "0" for the default enterprise project or the id of another one, 8-4-4-4-12 hex digits as the '
-            "cloud's console shows it (lower case, no blanks), for example 0aad99bc-f5f6-4f78-8404-c598d76b0ed2",
+            'must be "0" for the default enterprise project or the id of another one: a UUID in lower case without '
+            "spaces, as the cloud's console shows it, for example 0aad99bc-f5f6-4f78-8404-c598d76b0ed2",
         ),
-        empty="remove the field to use the default enterprise project",
+        empty="give the id of the enterprise project, or remove the field to use the default one",
     ),
 ]
 """Id of an enterprise project, or "0"."""
@@ -74,17 +73,17 @@ ImageName = Annotated[
         128,
         matches(
             r"[\p{Han}A-Za-z0-9._ -]*",
-            "may hold letters (A-Z, a-z), digits, Chinese characters, '-', '.', '_' and blanks: "
-            "remove everything else, line breaks too",
+            "may contain only letters (A-Z, a-z), digits, Chinese characters, '-', '.', '_' and spaces: "
+            "remove all other characters, including tabs and line breaks",
         ),
         Rule(
             "(!self.startsWith(' ') && !self.endsWith(' '))",
-            "must not begin or end with a blank: remove it",
+            "must not begin or end with a space: remove the space",
         ),
-        empty="remove the field to use metadata.name",
+        empty="give the name of the copy, or remove the field to use metadata.name",
     ),
 ]
-"""Name of an image of the cloud."""
+"""Name of an image in the cloud."""
 
 ImageDescription = Annotated[
     str,
@@ -92,12 +91,12 @@ ImageDescription = Annotated[
         980,
         Rule(
             r"!self.matches(r'[\r\n<>]')",
-            "must not hold line breaks, < or >: write it as one line (in YAML with >- instead of |)",
+            "must not contain line breaks, < or >: remove them (in YAML, >- instead of | joins lines)",
         ),
-        empty="remove the field",
+        empty="give a description, or remove the field",
     ),
 ]
-"""Description of an image of the cloud: the 1024 characters it may have, less the room for our marker."""
+"""Description of an image in the cloud: at most 1024 characters, less the room for the operator's marker."""
 
 _OBJECT_NAME: Final = matches(
     rf"{_LABEL}(\.{_LABEL})*",
@@ -105,7 +104,9 @@ _OBJECT_NAME: Final = matches(
     "beginning and ending with a letter or digit",
 )
 
-ProviderName = Annotated[str, _text(253, _OBJECT_NAME, empty="remove the field to use the provider named default")]
+ProviderName = Annotated[
+    str, _text(253, _OBJECT_NAME, empty="give the name of a provider, or remove the field to use the one named default")
+]
 """Name of a provider (DNS-1123 subdomain)."""
 
 SecretName = Annotated[str, _text(253, _OBJECT_NAME)]
@@ -130,10 +131,10 @@ ProjectID = Annotated[
         64,
         matches(
             "[0-9a-f]{32}",
-            "must be a project id, 32 hex digits as the cloud's console shows it under My Credentials "
-            "(lower case, no blanks), for example 5dd3c0b24cdc4d31952c49589182a89d",
+            "must be a project id: 32 hex digits in lower case without spaces, as the cloud's console shows it under "
+            "My Credentials, for example 5dd3c0b24cdc4d31952c49589182a89d",
         ),
-        empty="remove the field to use the Secret's projectName",
+        empty="give the id of the project, or remove the field to use the Secret's projectName",
     ),
 ]
 """Id of a project of the cloud."""
@@ -144,10 +145,10 @@ Region = Annotated[
         64,
         matches(
             _LABEL,
-            "must be a region id as the cloud's console shows it: lower-case letters, digits and '-', "
+            "must be a region id, as the cloud's console shows it: lower-case letters, digits and '-', "
             "for example eu-de",
         ),
-        empty="remove the field or name the region, for example eu-de",
+        empty="give the id of the region, for example eu-de, or remove the field",
     ),
 ]
 """Id of a region of the cloud."""
@@ -161,41 +162,41 @@ Tags = Annotated[
         json_schema_extra=extensions(
             Rule(
                 "self.all(key, size(key) >= 1 && size(key) <= 36)",
-                "tag keys must have 1 to 36 characters",
+                "tag keys must have 1 to 36 characters: shorten or remove the others",
             ),
             Rule(
                 f"self.all(key, key.matches(r'^{_TAG}$') && self[key].matches(r'^{_TAG}$'))",
-                "tag keys and values may hold letters (A-Z, a-z), digits, Chinese characters, '_' and '-': "
-                "remove everything else",
+                "tag keys and values may contain only letters (A-Z, a-z), digits, Chinese characters, '_' and '-': "
+                "remove all other characters",
             ),
             map_type="granular",
         ),
     ),
 ]
-"""Tags of an image of the cloud."""
+"""Tags of an image in the cloud."""
 
 ServiceURL = Annotated[
     str,
     _url(
         "",
-        "must be https://host or https://host:port (http:// only where the operator allows it) without user, "
-        "path, query or trailing slash, for example https://ims.eu-de.otc.t-systems.com",
-        empty="remove the field to use the endpoint from the login's catalogue",
+        "must be https://host or https://host:port without user, path, query or trailing slash, "
+        "for example https://ims.eu-de.otc.t-systems.com (http:// only for hosts that the operator's settings allow)",
+        empty="give the URL, or remove the field to use the known endpoint or the one that the login returns",
     ),
 ]
-"""Where a service of the cloud answers."""
+"""URL of a cloud service."""
 
 LoginURL = Annotated[
     str,
     _url(
         "(/v3)?",
-        "must be https://host or https://host:port (http:// only where the operator allows it), with or without "
-        "/v3 at its end, without user, other path, query or trailing slash, "
-        "for example https://iam.eu-de.otc.t-systems.com/v3",
-        empty="remove the field to use the endpoint known from cloud and region",
+        "must be https://host or https://host:port, with or without /v3 at its end, without user, other path, query or "
+        "trailing slash, for example https://iam.eu-de.otc.t-systems.com/v3 (http:// only for hosts that the "
+        "operator's settings allow)",
+        empty="give the URL, or remove the field to use the known endpoint for cloud and region",
     ),
 ]
-"""Where the identity service of the cloud answers."""
+"""URL of the cloud's identity service."""
 
 CABundle = Annotated[
     str,
@@ -203,21 +204,21 @@ CABundle = Annotated[
         65536,
         Rule(
             "!self.contains('PRIVATE KEY')",
-            "must not hold a private key: give the certificates of the CAs only, and replace this key, as it was shown",
+            "must not contain a private key: give only CA certificates, and replace this key, as it is exposed now",
         ),
         Rule(
             "self.contains('-----BEGIN CERTIFICATE-----') && self.contains('-----END CERTIFICATE-----')",
-            "must hold a certificate in PEM, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----, "
-            "as text and not base64 of it",
+            "must contain a PEM certificate, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----, "
+            "as plain text and not encoded in base64 again",
         ),
-        empty="remove the field to trust the public CAs",
+        empty="give CA certificates in PEM, or remove the field to trust the public CAs",
     ),
 ]
-"""Certificates of CAs, in PEM."""
+"""CA certificates in PEM."""
 
 
 class _Clip:
-    """Cuts a text from outside instead of refusing it: its length must never keep a status from being written."""
+    """Shortens a text of the cloud instead of refusing it, so that a long text never prevents a status write."""
 
     def __init__(self, max_length: int) -> None:
         self.max_length = max_length
@@ -237,18 +238,18 @@ def _clipped(max_length: int) -> tuple[Any, ...]:
 
 
 Message = Annotated[str, *_clipped(1024)]
-"""Words for people."""
+"""A message for people, cut at 1024 characters."""
 
 Word = Annotated[str, *_clipped(128)]
-"""A code or id of the cloud that is shown but never used."""
+"""A code or id of the cloud that is only shown, cut at 128 characters."""
 
 JobID = Annotated[str, Field(max_length=256)]
-"""Id of a job; 32 hex digits as far as known, and never cut, as it is all that leads to the job."""
+"""Id of a job: 32 hex digits as far as known. It is never cut, because the operator finds the job only by it."""
 
 
 def known_words(*words: str) -> WithJsonSchema:
-    """Return the schema of an enum of words for people: any word is stored, the known ones are described.
+    """Return the schema of an open enum: any word is valid, and the description lists the known ones.
 
-    The API server would refuse a whole status for one word that a newer operator knows and an older CRD does not.
+    With a closed enum, the API server would refuse a status with a word that is newer than the installed CRD.
     """
     return WithJsonSchema({"type": "string", "maxLength": 64, "x-known-values": list(words)})

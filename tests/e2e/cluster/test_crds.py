@@ -230,9 +230,9 @@ def _apply(plane: ControlPlane, manifest: Manifest, name: str) -> tuple[int, str
 @pytest.mark.parametrize(
     ("name", "fragment"),
     [
-        ("image-id-is-a-name", 'spec.source.imageID: Invalid value: "debian-13": must be an image id, 8-4-4-4-12'),
+        ("image-id-is-a-name", 'spec.source.imageID: Invalid value: "debian-13": must be an image id: a UUID'),
         ("unknown-field", 'unknown field "spec.target.kmsKeyId"'),
-        ("name-ends-with-blank", "must not begin or end with a blank: remove it"),
+        ("name-ends-with-blank", "must not begin or end with a space: remove the space"),
         ("no-source", "spec.source: Required value"),
     ],
 )
@@ -257,7 +257,7 @@ def test_kubectl_apply_again_changes_nothing_until_a_fixed_field_changes(
     renamed = manifest | {"spec": spec | {"target": {}}}
     code, output = _apply(control_plane, renamed, "again")
     assert code == 1
-    assert "spec.target.kmsKeyID: Forbidden: target.kmsKeyID can't be changed: create a new ImageCopy" in output
+    assert "spec.target.kmsKeyID: Forbidden: target.kmsKeyID can't be changed: create a new ImageCopy instead" in output
 
 
 def test_kubectl_explain_shows_description_unit_default_and_example(control_plane: ControlPlane) -> None:
@@ -267,10 +267,10 @@ def test_kubectl_explain_shows_description_unit_default_and_example(control_plan
         time.sleep(0.2)
     key = " ".join(control_plane.kubectl("explain", "imagecopy.spec.target.kmsKeyID").stdout.split())
     assert "Id of the KMS key to encrypt the copy with" in key
-    assert "When absent: the copy is NOT encrypted, even if the source is." in key
+    assert "WARNING: without it the copy is NOT encrypted, even if the source is." in key
     assert "Example: 0d0466b0-e727-4d9c-b35d-f84bb474a37f" in key
     limit = " ".join(control_plane.kubectl("explain", "imgcp.spec.activeDeadlineSeconds").stdout.split())
-    assert "in seconds from the first copy request" in limit
+    assert "Time limit in seconds, 1 to 604800 (7 days), counted from the first copy request" in limit
     assert "Default: 7200. Example: 3600" in limit
 
 

@@ -1,4 +1,4 @@
-"""The generated schemas, as the tests of this folder look at them."""
+"""The generated CRD schemas, as a flat list of places for the tests of this folder."""
 
 import functools
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def schemas() -> dict[str, Schema]:
 
 @dataclass(frozen=True)
 class Node:
-    """One place of a schema, such as ``ImageCopy.status.attempts[].number``; ``<>`` is any key of a map."""
+    """A place in a schema, such as ``ImageCopy.status.attempts[].number``; ``<>`` is any key of a map."""
 
     path: str
     schema: Schema
@@ -43,7 +43,7 @@ class Node:
 
 
 def nodes(*, below: tuple[str, ...] = ("spec", "status")) -> list[Node]:
-    """Return all places of all schemas below spec and status, these two included."""
+    """Return all places in all schemas at and below spec and status."""
     return [
         node
         for kind, schema in schemas().items()

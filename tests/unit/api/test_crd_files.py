@@ -1,4 +1,4 @@
-"""The files under crds/ are what the models say."""
+"""The files in crds/ are those that the models generate."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def test_file_holds_the_definition_in_full(name: str) -> None:
     text = to_yaml(crds()[name])
     assert yaml.safe_load(text) == crds()[name]
     assert "&id" not in text
-    # A chart would take braces for its own.
+    # Helm would take braces for a template.
     assert "{{" not in text
     assert len(text.encode()) < _MAX_BYTES
 

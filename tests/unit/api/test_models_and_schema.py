@@ -1,4 +1,4 @@
-"""The models read whatever the API server lets through, and the API server takes whatever the models write."""
+"""The models read whatever the API server accepts, and the API server accepts whatever the models write."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -45,14 +45,14 @@ def test_example_is_valid(node: Node) -> None:
 
 
 @pytest.mark.parametrize("node", [node for node in _FIELDS if node.schema.get("default")], ids=str)
-def test_default_is_told(node: Node) -> None:
-    told = re.search(r" Default: (.+?)\.(?: Example|$)", node.schema["description"])
-    assert told
-    assert _value(told[1]) == node.schema["default"]
+def test_default_is_described(node: Node) -> None:
+    described = re.search(r" Default: (.+?)\.(?: Example|$)", node.schema["description"])
+    assert described
+    assert _value(described[1]) == node.schema["default"]
 
 
 @pytest.mark.parametrize("node", [node for node in _FIELDS if node.path.endswith("Seconds")], ids=str)
-def test_seconds_are_told(node: Node) -> None:
+def test_unit_of_seconds_is_described(node: Node) -> None:
     assert "in seconds" in node.schema["description"]
 
 
@@ -74,7 +74,7 @@ def test_everything_is_bounded(node: Node) -> None:
 
 
 @pytest.mark.parametrize("node", _ALL, ids=str)
-def test_merging_is_said(node: Node) -> None:
+def test_merge_strategy_is_set(node: Node) -> None:
     if node.type == "array":
         assert node.schema["x-kubernetes-list-type"] in {"atomic", "map"}
     if node.is_map:
@@ -92,14 +92,14 @@ def test_conditions_are_a_map_by_type(kind: str) -> None:
 
 
 @pytest.mark.parametrize("node", _ALL, ids=str)
-def test_nothing_is_there_that_is_not_structural(node: Node) -> None:
+def test_schema_is_structural(node: Node) -> None:
     forbidden = {"$ref", "$defs", "anyOf", "oneOf", "allOf", "title", "const", "nullable", "pattern", "examples"}
     assert not forbidden & node.schema.keys()
 
 
 @pytest.mark.parametrize("node", _ALL, ids=str)
 def test_defaults_are_only_where_they_do_no_harm(node: Node) -> None:
-    # Defaults inside list items and in status make an object differ for ever from what was applied or written.
+    # With defaults in list items or in status, an object always differs from what was applied or written.
     allowed = node.path.endswith(".status") or (".spec." in node.path and "[]" not in node.path)
     assert allowed or "default" not in node.schema
 
