@@ -94,7 +94,7 @@ _PROVIDER_TYPES = (ConditionType.READY, ConditionType.RECONCILING)
 
 
 class ProviderCondition(Condition):
-    """One aspect of the state of a provider."""
+    """One aspect of a provider's state."""
 
     type: Annotated[ConditionType, known_words(*_PROVIDER_TYPES)] = Field(examples=["Ready"])
     """Aspect of the provider that the condition describes; unique in the list."""

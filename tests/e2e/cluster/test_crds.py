@@ -1,4 +1,4 @@
-"""The CRDs on the real API server: accepted and refused manifests with their messages, and the columns of kubectl."""
+"""The CRDs on the real API server: what it accepts, what it refuses and in which words, and what kubectl shows."""
 
 import ssl
 import time
@@ -56,7 +56,7 @@ def api(control_plane: ControlPlane) -> Iterator[httpx.Client]:
 
 
 def _errors(reply: httpx.Response) -> dict[str, str]:
-    """Return the API server's error messages, by field."""
+    """Return what the API server has against it, by field."""
     status = reply.json()
     causes = status.get("details", {}).get("causes")
     if not causes:
@@ -81,7 +81,7 @@ def _assert_holds(stored: Any, expected: Any) -> None:
 
 
 def _create(api: httpx.Client, manifest: Manifest, name: str) -> str:
-    """Create the object with this name; return its path."""
+    """Create the object under ``name``; return its path."""
     collection = _COLLECTIONS[manifest["kind"]]
     named = manifest | {"metadata": manifest["metadata"] | {"name": name}}
     reply = api.post(collection, json=named, params={"fieldValidation": "Strict"})

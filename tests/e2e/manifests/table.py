@@ -1,4 +1,4 @@
-"""Reads the tables of manifests in this folder. The first lines of a table describe it."""
+"""Reads the tables of manifests beside this file; their first lines say what they hold."""
 
 import functools
 import re
