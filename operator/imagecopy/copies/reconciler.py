@@ -28,17 +28,19 @@ from imagecopy.copies.status_writer import StatusWriter, log_fields
 from imagecopy.copies.views import Observer, Views, kind_of
 from imagecopy.flow.decide import decide, waiting_seconds
 from imagecopy.flow.observation import (
+    Cause,
     JobObserved,
     Observation,
     PostAccepted,
+    PostRejected,
     SlotsBusy,
     TargetsObserved,
     Trouble,
     is_trouble,
 )
 from imagecopy.flow.project import bound_project
-from imagecopy.flow.steps import PostCopy, SetTags
-from imagecopy.flow.view import Need, View, begin_retry, needs, occupies_slot
+from imagecopy.flow.steps import PostCopy, SetTags, until_deadline
+from imagecopy.flow.view import Need, View, begin_retry, in_flight, needs, occupies_slot
 from imagecopy.kube.objects import Snapshot
 from imagecopy.providers.objects import key_of
 
@@ -48,6 +50,13 @@ _START_SECONDS: Final = 5.0
 """How many seconds of a provider's budget may be reserved by intents whose POST waits for its turn ..."""
 _LEAST_STARTS: Final = 4
 """... or how many intents may wait, if that is more."""
+
+_UNSENT_KEPT: Final = 5
+"""How many attempts a record remembers as not sent."""
+_NOT_SENT: Final = Trouble(
+    Cause.TRANSIENT,
+    "the copy request was not sent, because the API server did not confirm its intent; nothing was started",
+)
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -97,13 +106,13 @@ class Reconciler:
         need = needs(view, now)
         waiting = False
         try:
-            observed: Observation | None = record.outcome
+            observed: Observation | None = record.outcome or self._not_sent(known, record)
             if observed is None and need is Need.PREFLIGHT:
                 observed = await self._admission(known, record, view)
                 waiting = isinstance(observed, SlotsBusy)
                 if observed is None and not self._may_start(known, record):
                     waiting = True
-                    return waiting_seconds(record.start.ahead)
+                    return until_deadline(view, waiting_seconds(record.start.ahead), now)
             if observed is None and found is not None and need is Need.JOB and await self._may_use(found, view):
                 observed = found
             if observed is None:
@@ -116,6 +125,11 @@ class Reconciler:
                 record.start.release()
                 await self._settle_slot(record, view)
             self._poller.track(record)
+
+    def _not_sent(self, known: Snapshot, record: Record) -> PostRejected | None:
+        """Return the outcome of an attempt that this process stored without hearing so, and therefore never sent."""
+        attempt = in_flight(known.status)
+        return PostRejected(attempt, _NOT_SENT) if attempt is not None and attempt in record.unsent else None
 
     async def _may_use(self, found: TargetsObserved, view: View) -> bool:
         """Tell whether this copy may use what was listed for another one: same project, and it may use the provider."""
@@ -156,6 +170,8 @@ class Reconciler:
             step = decide(self._views.refreshed(view, record), observed, now)
             before = known.status
             intent = step.action if isinstance(step.action, PostCopy) else None
+            if intent is not None:
+                record.unsent = (*record.unsent, intent.attempt)[-_UNSENT_KEPT:]
             known = await self._status.store(known, step.status, step.events, record, intent=intent)
             job = observed if isinstance(observed, JobObserved) else job
             self._note_end(view, before, known.status, job)
@@ -191,6 +207,7 @@ class Reconciler:
     ) -> Observation:
         if isinstance(act, SetTags):
             return await self._cloud.set_tags(view, act)
+        record.unsent = tuple(attempt for attempt in record.unsent if attempt != act.attempt)
         structlog.contextvars.bind_contextvars(attempt=act.attempt.number)
         record.outcome = outcome = await self._cloud.post(view, act, is_stale=is_stale)
         if isinstance(outcome, PostAccepted):

@@ -8,7 +8,7 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from imagecopy.api.imagecopy import DeletionPolicy, Phase
+from imagecopy.api.imagecopy import Attempt, DeletionPolicy, Phase
 from imagecopy.copies.queue import Claim
 from imagecopy.copies.timers import Timer
 from imagecopy.flow.observation import PostOutcome, TargetsObserved
@@ -86,6 +86,8 @@ class Record:
     """The image of its running job, as the poller listed it."""
     outcome: PostOutcome | None = None
     """The outcome of a POST that is not stored yet."""
+    unsent: tuple[Attempt, ...] = ()
+    """Attempts whose intent this process may have stored, and whose POST it surely never began."""
     pacing: PacingMemory = _NOTHING_YET
     """What paces the next observations."""
     store_failures: int = 0

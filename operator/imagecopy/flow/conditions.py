@@ -92,14 +92,15 @@ def suspended(view: View, now: datetime) -> ImageCopyStatus:
 
 
 def succeeded(view: View, now: datetime, reason: Reason, message: str, *more: ConditionUpdate) -> ImageCopyStatus:
-    """Return the status of a copy that is ready."""
+    """Return the status of a copy that is ready. A source that was not ready no longer matters, and is not reported."""
+    source = () if is_true(view.status, ConditionType.SOURCE_READY) else (ConditionType.SOURCE_READY,)
     return _with_conditions(
         view,
         now,
         ConditionUpdate(ConditionType.READY, ConditionStatus.TRUE, reason, message),
         PROVIDER_ANSWERS,
         *more,
-        gone=(ConditionType.RECONCILING, ConditionType.STALLED),
+        gone=(ConditionType.RECONCILING, ConditionType.STALLED, *source),
         phase=Phase.SUCCEEDED,
         progress="100%",
         completion_time=view.status.completion_time or as_utc(now),

@@ -68,7 +68,7 @@ from imagecopy.flow.steps import (
     until_deadline,
     with_duplicate_event,
 )
-from imagecopy.flow.view import View, attempt_is_due_in, in_flight, is_finished, is_true
+from imagecopy.flow.view import View, attempt_is_due_in, condition, in_flight, is_finished, is_true
 
 WAITING_SECONDS: Final = 60.0
 """How often the first object in the queue checks for more slots. When one is freed, it is woken at once."""
@@ -144,8 +144,10 @@ def _waiting_for_slot(view: View, observed: SlotsBusy, now: datetime) -> Step:
         f"all {observed.limit} slots of the project are in use or reserved (maxConcurrentCopies of the provider); "
         "this copy starts by itself when its turn comes, oldest first"
     )
-    status = conditions.reconciling(view, now, Reason.WAITING_FOR_SLOT, words)
-    return Step(status, waiting_seconds(observed.ahead), transition_events(view, status))
+    provider = condition(view.status, ConditionType.PROVIDER_READY)
+    recovered = () if provider is None or provider.status is ConditionStatus.TRUE else (PROVIDER_ANSWERS,)
+    status = conditions.reconciling(view, now, Reason.WAITING_FOR_SLOT, words, *recovered)
+    return Step(status, until_deadline(view, waiting_seconds(observed.ahead), now), transition_events(view, status))
 
 
 def waiting_seconds(ahead: int) -> float:

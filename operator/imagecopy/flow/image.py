@@ -10,8 +10,9 @@ from imagecopy.flow import conditions
 from imagecopy.flow.conditions import PROVIDER_ANSWERS, ConditionUpdate
 from imagecopy.flow.marker import token_of
 from imagecopy.flow.observation import Cause, ImageState, ObservedImage, TagsSet, Trouble
-from imagecopy.flow.pacing import next_follow
+from imagecopy.flow.pacing import growing, next_follow
 from imagecopy.flow.steps import (
+    EventType,
     SetTags,
     Step,
     deadline_exceeded,
@@ -20,6 +21,7 @@ from imagecopy.flow.steps import (
     next_attempt,
     resolve_outcome,
     succeed,
+    transition_events,
     until_deadline,
 )
 from imagecopy.flow.view import View, in_flight, is_true
@@ -70,8 +72,24 @@ def follow_image(view: View, target: ObservedImage, now: datetime) -> Step:
         return resolve_outcome(view, now, words)
     if in_flight(status):
         return give_up_attempt(view, now, AttemptOutcome.FAILED, Trouble(Cause.TRANSIENT, words))
+    if target.state is ImageState.ABSENT and view.recent.unresolved_for < view.settle_seconds:
+        return _not_listed(view, target, now)
     gone = view.with_status(image_id=None, target_tags=None)
     return next_attempt(gone, now, _GONE_SECONDS, Reason.TRANSIENT_ERROR, words)
+
+
+def _not_listed(view: View, target: ObservedImage, now: datetime) -> Step:
+    """Wait for an image that was being made and is missing in a list, because lists may be incomplete for a while."""
+    if view.overdue(now):
+        return deadline_exceeded(view, now)
+    message = (
+        f"image {target.id}, which was being made, is missing in the image list; looking for it for up to "
+        f"{view.settle_seconds:g} s. Nothing is sent meanwhile; nothing to do"
+    )
+    status = conditions.reconciling(view, now, Reason.RESOLVING_OUTCOME, message)
+    missing_for = view.recent.unresolved_for
+    pause = min(growing(missing_for, 5, 30), view.settle_seconds - missing_for + 0.5)
+    return Step(status, until_deadline(view, pause, now), transition_events(view, status, EventType.WARNING))
 
 
 def image_ready(view: View, image_id: str, now: datetime) -> Step:

@@ -71,7 +71,7 @@ def test_failed_job_is_followed_by_another_attempt(env: Environment) -> None:
     waiting = copy.until(lambda state: state.outcomes, "the first attempt ended")
     assert waiting.status_and_reason("Reconciling") == ("True", "TransientError")
     assert waiting.condition("Stalled") == {}
-    assert "IMG.0061: An unknown system error occurred.; attempt 2 at" in waiting.message
+    assert "IMG.0061: An unknown system error occurred.; attempt 2 follows at" in waiting.message
     state = copy.until_finished("Succeeded")
     assert state.outcomes == [("Failed", "IMG.0061"), ("Succeeded", None)]
     first, second = (ended["jobID"] for ended in state.status["attempts"])
@@ -200,7 +200,7 @@ def test_deadline_ends_a_stuck_job_and_a_retry_follows_it_further(env: Environme
     [job] = env.cloud.jobs()
     _assert_failed(state, "DeadlineExceeded", "spec.activeDeadlineSeconds (7 s)", job["job_id"])
     assert state.status["jobID"] == job["job_id"]
-    assert "annotate imagecopy.io/retry-requested-at" in copy.until_event("DeadlineExceeded")
+    assert "set the annotation imagecopy.io/retry-requested-at" in copy.until_event("DeadlineExceeded")
     env.cloud.change_job(job["job_id"], end="SUCCESS")
     copy.retry("one")
     state = copy.until_released("Succeeded")

@@ -17,12 +17,12 @@ def _until_succeeded_again(copy: Copy) -> CopyState:
 def test_lost_attempt_is_repeated_after_the_settle_window(env: Environment) -> None:
     env.connect()
     env.cloud.fault("copy", cut=True)
-    env.operator(IMAGECOPY_SETTLE_SECONDS="4")
+    env.operator(IMAGECOPY_SETTLE_SECONDS="10")
     copy = env.copy("golden")
     state = copy.until_finished("Succeeded", 90)
     assert state.outcomes == [("Lost", None), ("Succeeded", None)]
     first, second = env.cloud.posts()
-    assert second["time"] - first["time"] > 4
+    assert second["time"] - first["time"] > 10
     assert first["body"]["description"] != second["body"]["description"]
     assert len(env.cloud.copies()) == 1
     assert "failure" not in state.status
@@ -32,7 +32,7 @@ def test_lost_attempt_is_repeated_after_the_settle_window(env: Environment) -> N
 def test_lost_attempt_halts_until_the_policy_is_retry(env: Environment) -> None:
     env.connect()
     env.cloud.fault("copy", cut=True)
-    env.operator(IMAGECOPY_SETTLE_SECONDS="4")
+    env.operator(IMAGECOPY_SETTLE_SECONDS="10")
     copy = env.copy("golden", unknownOutcomePolicy="Halt")
     state = copy.until_finished("Failed")
     assert state.status_and_reason("Stalled") == ("True", "OutcomeUnknown")

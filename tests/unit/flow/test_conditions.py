@@ -5,7 +5,7 @@ import pytest
 from imagecopy.api.conditions import Condition, ConditionStatus, ConditionType, Reason
 from imagecopy.api.imagecopy import AttemptOutcome, ImageCopyStatus
 from imagecopy.flow import conditions
-from imagecopy.flow.observation import Cause, Trouble
+from imagecopy.flow.observation import Cause, ImageState, Trouble
 from imagecopy.flow.view import View, condition
 from unit.flow.builders import (
     asked,
@@ -15,10 +15,14 @@ from unit.flow.builders import (
     done,
     edited,
     failed,
+    image,
     new,
+    preflight,
     rejected,
     running,
+    source,
     spec,
+    succeeded_job,
     then,
     trouble,
 )
@@ -121,3 +125,12 @@ def test_a_rejected_attempt_keeps_the_clouds_words() -> None:
     assert told.status.failure is not None
     assert told.status.failure.to_wire() == {"code": "IMG.0042", "message": "the cloud's words", "requestID": "r-42"}
     assert attempt_of(told).number == 1
+
+
+def test_a_source_that_was_not_ready_is_not_reported_of_a_copy_that_is_ready() -> None:
+    waiting = then(new(), preflight(found=source(ImageState.PENDING)))
+    assert condition(waiting.status, ConditionType.SOURCE_READY) is not None
+    adopted = then(waiting, preflight(image(), found=None), 60)
+    assert condition(adopted.status, ConditionType.SOURCE_READY) is None
+    copied = then(copying(), succeeded_job(), 600)
+    assert condition(copied.status, ConditionType.SOURCE_READY) is not None

@@ -1,11 +1,13 @@
-"""The order of looks, writes and the POST in a tick: what makes a copy exactly one."""
+"""The order of observations, writes and the POST in a reconcile: what makes a copy exactly one."""
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import structlog
 
+from imagecopy.api.imagecopy import AttemptOutcome, Phase
 from imagecopy.cloud.cloud import CloudObservation
 from imagecopy.flow.marker import Marker
 from imagecopy.flow.observation import (
@@ -19,7 +21,7 @@ from imagecopy.flow.observation import (
 from imagecopy.flow.view import in_flight
 from imagecopy.kube.errors import Conflict, KubeError, Missing, Refused, Unavailable
 from imagecopy.kube.objects import Snapshot
-from unit.copies.builders import Stage, body
+from unit.copies.builders import FakeKube, Stage, body
 from unit.flow.builders import (
     JOB,
     TARGET,
@@ -143,9 +145,42 @@ async def test_pauses_while_nothing_can_be_stored_stay_short_enough_to_notice_it
     assert await stage.reconcile(300, running(0.5)) == 1, "a write that worked begins the pauses anew"
 
 
-async def test_an_intent_that_was_stored_unheard_is_never_posted(stage: Stage) -> None:
+async def test_an_intent_whose_write_was_not_confirmed_is_known_not_to_be_sent(stage: Stage) -> None:
+    stage.edit(backoffLimit=0, unknownOutcomePolicy="Halt")
     stage.kube.lost_replies = 1
     await stage.reconcile()
+    stage.log.clear()
+    assert await stage.reconcile(1) == pytest.approx(5, abs=1)
+    assert "POST" not in stage.log
+    assert [(ended.number, ended.outcome) for ended in stage.kube.status.attempts] == [(1, AttemptOutcome.REJECTED)]
+    await stage.reconcile(10, preflight())
+    assert [order.attempt.number for order in stage.cloud.posts] == [2]
+    await stage.reconcile(600, succeeded_job())
+    assert stage.kube.status.phase is Phase.SUCCEEDED
+
+
+async def test_an_intent_that_lands_after_it_was_decided_anew_is_known_not_to_be_sent(stage: Stage) -> None:
+    late: list[Any] = []
+
+    def lands_late() -> None:
+        late.append(stage.kube.snapshot)
+        raise Unavailable("no reply")
+
+    stage.kube.faults = [lands_late, Unavailable("down")]
+    await stage.reconcile()
+    await stage.reconcile(1)
+    (known,) = late
+    (intent, _) = stage.record.unsent
+    await FakeKube.write_status(stage.kube, known, known.status.model_copy(update={"attempt": intent}))
+    await stage.reconcile(1)
+    assert stage.cloud.posts == []
+    assert [ended.outcome for ended in stage.kube.status.attempts] == [AttemptOutcome.REJECTED]
+
+
+async def test_an_intent_that_another_process_finds_is_never_posted(stage: Stage) -> None:
+    stage.kube.lost_replies = 1
+    await stage.reconcile()
+    stage.restart()
     for _ in range(5):
         await stage.reconcile(10, TargetsObserved(()))
     assert stage.cloud.posts == []

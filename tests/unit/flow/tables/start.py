@@ -19,6 +19,7 @@ from unit.flow.builders import (
     backing_off,
     edited,
     image,
+    looked_for,
     new,
     preflight,
     source,
@@ -63,6 +64,8 @@ STARTS = (
     _posts("what waited for its provider is submitted", _WAITS_FOR_PROVIDER, preflight(), 1, 60),
 )  # fmt: skip
 
+_ADOPTING = then(new(), preflight(image(ImageState.PENDING), found=None))
+
 ADOPTIONS = (
     Row(
         "an active target of ours is adopted",
@@ -98,6 +101,26 @@ ADOPTIONS = (
         need=Need.PREFLIGHT,
         phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), again=(5, 5),
         fields={"imageID": TARGET, "attempt": ABSENT, "startTime": "2026-09-01T12:00:00Z"},
+    ),
+    Row(
+        "a pending target that is missing in one list is waited for, and nothing is sent",
+        _ADOPTING, TargetObserved(image(ImageState.ABSENT)), 30,
+        need=Need.TARGET,
+        phase=Phase.COPYING, ready=(FALSE, Reason.RESOLVING_OUTCOME), again=(5, 5), events=("ResolvingOutcome",),
+        fields={"imageID": TARGET, "attempt": ABSENT},
+    ),
+    Row(
+        "a pending target that is missing through the settle window is made anew",
+        looked_for(_ADOPTING, 300), TargetObserved(image(ImageState.ABSENT)), 400,
+        need=Need.TARGET,
+        phase=Phase.PENDING, ready=(FALSE, Reason.TRANSIENT_ERROR), again=(10, 10), events=("TransientError",),
+        fields={"imageID": ABSENT, "attempt": ABSENT},
+    ),
+    Row(
+        "a source that was not ready is not reported of an adopted copy",
+        then(new(), preflight(found=source(ImageState.PENDING))), preflight(image(), found=None), 60,
+        need=Need.PREFLIGHT,
+        phase=Phase.SUCCEEDED, ready=(TRUE, Reason.ADOPTED), events=("Adopted",),
     ),
 )  # fmt: skip
 
@@ -281,6 +304,19 @@ QUEUED = (
         _WAITS_FOR_SLOT, SlotsBusy(5, ahead=10), 90000,
         need=Need.PREFLIGHT,
         phase=Phase.PENDING, ready=(FALSE, Reason.WAITING_FOR_SLOT), again=(120, 120),
+    ),
+    Row(
+        "a provider that works again is reported so while the copy waits for a slot",
+        _WAITS_FOR_PROVIDER, SlotsBusy(5), 60,
+        need=Need.PREFLIGHT,
+        phase=Phase.PENDING, ready=(FALSE, Reason.WAITING_FOR_SLOT), again=(60, 60), events=("WaitingForSlot",),
+        also={ConditionType.PROVIDER_READY: (TRUE, Reason.SUCCEEDED)},
+    ),
+    Row(
+        "a copy that waits for a slot notices its deadline in time",
+        backing_off(), SlotsBusy(5, ahead=10_000), 7100,
+        need=Need.PREFLIGHT,
+        phase=Phase.PENDING, ready=(FALSE, Reason.WAITING_FOR_SLOT), again=(100, 100), events=("WaitingForSlot",),
     ),
     Row(
         "the next attempt needs a slot, too, and its pause is over",
