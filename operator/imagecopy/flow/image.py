@@ -72,7 +72,8 @@ def follow_image(view: View, target: ObservedImage, now: datetime) -> Step:
         return resolve_outcome(view, now, words)
     if in_flight(status):
         return give_up_attempt(view, now, AttemptOutcome.FAILED, Trouble(Cause.TRANSIENT, words))
-    if target.state is ImageState.ABSENT and view.recent.unresolved_for < view.settle_seconds:
+    was_being_made = status.start_time is not None  # else a retry was requested for an image that existed
+    if target.state is ImageState.ABSENT and was_being_made and view.recent.unresolved_for < view.settle_seconds:
         return _not_listed(view, target, now)
     gone = view.with_status(image_id=None, target_tags=None)
     return next_attempt(gone, now, _GONE_SECONDS, Reason.TRANSIENT_ERROR, words)

@@ -33,7 +33,9 @@ def test_wrong_settings_are_all_named_with_what_is_allowed(tmp_path: Path) -> No
         IMAGECOPY_ENDPOINT_ALLOWLIST="https://ims.example.com",
     )
     assert code == 1
-    lines = {line.removeprefix("- ").partition("=")[0]: line for line in said.splitlines()}
+    heading, *listed = said.splitlines()
+    assert heading == "imagecopy: these settings can't be used:"
+    lines = {line.removeprefix("- ").partition("=")[0]: line for line in listed}
     assert "'json' or 'console'" in lines["IMAGECOPY_LOG_FORMAT"]
     assert "valid number" in lines["IMAGECOPY_MIN_POLL_SECONDS"]
     assert "65535" in lines["IMAGECOPY_METRICS_PORT"]

@@ -239,6 +239,12 @@ FINISHED = (
         also={ConditionType.PROVIDER_READY: (TRUE, Reason.SUCCEEDED)},
     ),
     Row(
+        "a copy that is no longer listed is made again at once when a retry is asked for",
+        asked(_VANISHED, "a"), TargetObserved(image(ImageState.ABSENT)), 1000,
+        need=Need.TARGET, phase=Phase.PENDING, ready=(FALSE, Reason.TRANSIENT_ERROR), again=(10, 10),
+        events=("TransientError",), fields={"imageID": ABSENT},
+    ),
+    Row(
         "a copy that is there again when a retry is asked for is not called failed while it gets its tags",
         asked(_VANISHED, "a"), TargetObserved(image()), 1000,
         need=Need.TARGET, phase=Phase.COPYING, ready=(FALSE, Reason.COPYING), act=SetTags,
