@@ -1,7 +1,7 @@
-"""The process: what it holds is built once at the start and closed at the end, in order.
+"""The process: builds everything once at the start, and closes it in reverse order at the end.
 
-A start checks what can be checked: the cluster, the CRDs, the ports. A stop lets what must not be broken off come to
-its end for a few seconds; a second signal ends the process at once, which loses nothing but time.
+The start checks the cluster, the CRDs and the ports. A stop waits some seconds for what must not be cancelled. A second
+signal ends the process at once, which costs nothing but time at the next start.
 """
 
 import asyncio
@@ -46,21 +46,21 @@ from imagecopy.watch.runner import Runner
 _DRAIN_SECONDS: Final = 3.0
 """How long a stop waits for what must not be cancelled."""
 _START_SECONDS: Final = 30.0
-"""A start waits so long for an API server that does not answer."""
+"""How long a start waits for an API server that does not answer."""
 _T = TypeVar("_T")
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 class CannotStart(Exception):
-    """The operator can't do its work here; the message says why and what to do."""
+    """The operator can't work in this cluster or environment; the message says why and what to do."""
 
 
 def spare_collections() -> None:
-    """Let the garbage collector leave alone what was imported, and look less often at what lives long.
+    """Exclude what was imported from garbage collection, and collect less often.
 
-    Almost all of what a burst allocates is freed by reference counts; looking for cycles in the rest, every few hundred
-    allocations, took a tenth of the time.
+    Reference counts free almost everything that a burst allocates. Searching the rest for cycles every few hundred
+    allocations took a tenth of the CPU time.
     """
     gc.collect()
     gc.freeze()
@@ -197,10 +197,10 @@ def _address_rules(settings: Settings, configuration: Configuration) -> AddressR
 
 
 async def _patiently(read: Callable[[], Awaitable[_T]]) -> _T:
-    """Read something that a start needs, again and again while the API server can't be used.
+    """Read something that the start needs; try again while the API server can't be used.
 
     Raises:
-        CannotStart: it could not be for too long.
+        CannotStart: the API server could not be used for too long.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + _START_SECONDS
@@ -225,7 +225,7 @@ async def _check_crds(kube: KubeClient) -> None:
 
 
 async def _watchable(kube: KubeClient, namespaces: tuple[str, ...]) -> tuple[ProviderKind, ...]:
-    """Return the kinds of provider that we may watch. kopf would ask for ever for what it may not, and not be ready."""
+    """Return the kinds of provider that the operator may watch. For others, kopf would never become ready."""
     kinds = []
     for kind, plural in PLURALS.items():
         places = namespaces if kind is ProviderKind.NAMESPACED and namespaces else (None,)
@@ -233,8 +233,8 @@ async def _watchable(kube: KubeClient, namespaces: tuple[str, ...]) -> tuple[Pro
             kinds.append(kind)
         else:
             _log.warning(
-                "providers of this kind may not be listed, so they are checked only when a copy uses them; "
-                "grant list and watch, and start the operator anew",
+                "the operator lacks the right to list and watch providers of this kind, so it checks them only when a "
+                "copy uses one. Grant it (RBAC), then restart the operator",
                 kind=kind.value,
             )
     return tuple(kinds)

@@ -32,7 +32,7 @@ from imagecopy.kube.objects import Snapshot, Unreadable
 _EDIT_SECONDS: Final = 5.0
 """How often an object whose deletion is blocked is read: setting its policy to Retain releases it."""
 _UNKNOWN_SECONDS: Final = 60.0
-"""From so long after the start on, a running copy whose provider can't be used no longer counts in every project."""
+"""How long after the start a running copy whose provider can't be used counts in every project."""
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -125,7 +125,7 @@ class Controller:
             await self._until_edited(record, pause)
 
     async def _until_edited(self, record: Record, seconds: float) -> None:
-        """Sleep for so long, or until somebody edits the object: no event arrives while kopf's handler runs."""
+        """Sleep for ``seconds``, or until somebody edits the object: no event arrives while kopf's handler runs."""
         before = record.fingerprint.wanted
         while True:
             await asyncio.sleep(min(seconds, _EDIT_SECONDS))
@@ -153,11 +153,11 @@ class Controller:
         return tasks
 
     async def stop(self, seconds: float) -> None:
-        """Start nothing any more, and wait for so long at most until what must not be cancelled has ended."""
+        """Start nothing any more, and wait for ``seconds`` at most until what must not be cancelled has ended."""
         self.registry.timers.stop()
         await self._critical.drain(seconds)
         self._critical.cancel()
 
     async def drain(self, seconds: float) -> None:
-        """Wait until what must not be cancelled has ended, for so long at most."""
+        """Wait until what must not be cancelled has ended, for ``seconds`` at most."""
         await self._critical.drain(seconds)

@@ -21,7 +21,7 @@ class CriticalSections:
         return await asyncio.shield(task)
 
     async def drain(self, seconds: float) -> None:
-        """Wait until they have ended, at most for so long."""
+        """Wait until they have ended, for ``seconds`` at most."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
 

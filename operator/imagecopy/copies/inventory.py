@@ -1,6 +1,6 @@
 """The inventory: now and then, one list call for each provider shows whether the images of finished copies still exist.
 
-It costs nothing per object but a look at its status, and it writes only where something is wrong. An image that a list
+For each object it only checks the status, and it writes only where something is wrong. An image that a list
 does not have is read by its id, in two inventories, before it is reported as missing. It leaves alone the copies of
 another project than the one that the provider points to now, and those of namespaces that may not use the provider.
 """

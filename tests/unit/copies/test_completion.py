@@ -1,4 +1,4 @@
-"""How long a copy took is told once, when its object first says that it ended."""
+"""How long a copy took is reported once, when its status first says that it has ended."""
 
 from dataclasses import replace
 

@@ -219,12 +219,13 @@ BLOCKED = (
         again=(2, 2), reason=Reason.DELETING,
     ),
     DeletionRow(
-        "an image that stays though the cloud said yes is told, and asked for again", _STUBBORN,
+        "an image that stays though its deletion was accepted is reported, and requested again", _STUBBORN,
         TargetObserved(image()), Need.TARGET, again=(0, 120), reason=Reason.DELETION_BLOCKED, says="still exists",
         deletes=True, events=("DeletionBlocked",),
     ),
     DeletionRow(
-        "a stubborn image is told once, and asked for again", remembering(_BLOCKED, deletion_requested_for=200.0),
+        "an image that stays is reported once, and its deletion requested again",
+        remembering(_BLOCKED, deletion_requested_for=200.0),
         TargetObserved(image()), Need.TARGET, again=(0, 120), reason=Reason.DELETION_BLOCKED, deletes=True,
     ),
     DeletionRow(
