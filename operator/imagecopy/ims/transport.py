@@ -60,7 +60,7 @@ class CloudTransport(httpx.AsyncBaseTransport):
         """Send ``request``.
 
         Raises:
-            EndpointNotAllowed: it leads to an address that must not be called. Nothing was sent.
+            EndpointNotAllowed: it points to an address that must not be called. Nothing was sent.
             httpx.ProxyError: the proxy did not let it through. Nothing was sent to the cloud.
             httpx.TransportError: as httpx says.
         """

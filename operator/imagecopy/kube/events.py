@@ -74,8 +74,8 @@ class Poster:
         self._clock = clock
         self._sleep = sleep
         self._waiting: deque[Mapping[str, Any]] = deque()
-        self._come = asyncio.Event()
-        self._free = _BURST
+        self._wake = asyncio.Event()
+        self._tokens = _BURST
         self._counted_at = clock()
         self._dropped = 0
 
@@ -85,16 +85,16 @@ class Poster:
             self._dropped += 1
             return
         self._waiting.append(_body(about, event, None))
-        self._come.set()
+        self._wake.set()
 
     async def run(self) -> None:
         """Post until cancelled."""
         while True:
-            await self._come.wait()
+            await self._wake.wait()
             while self._waiting:
-                await self._turn()
+                await self._take_token()
                 await self._post_next()
-            self._come.clear()
+            self._wake.clear()
             if self._dropped:
                 _log.warning(
                     "Events were dropped because too many came at once; every status is complete", count=self._dropped
@@ -113,14 +113,14 @@ class Poster:
     async def _post_next(self) -> None:
         await _create(self._kube, self._waiting.popleft(), may_exist=False)
 
-    async def _turn(self) -> None:
-        """Wait until one more may be posted."""
+    async def _take_token(self) -> None:
+        """Take a token of the bucket of Events, and wait for one if it is empty."""
         now = self._clock()
-        self._free = min(self._free + (now - self._counted_at) * _PER_SECOND, _BURST)
+        self._tokens = min(self._tokens + (now - self._counted_at) * _PER_SECOND, _BURST)
         self._counted_at = now
-        if self._free < 1:
-            await self._sleep((1 - self._free) / _PER_SECOND)
-        self._free -= 1
+        if self._tokens < 1:
+            await self._sleep((1 - self._tokens) / _PER_SECOND)
+        self._tokens -= 1
 
 
 def _body(about: Subject, event: Event, once: str | None) -> dict[str, Any]:
