@@ -23,6 +23,8 @@ class ApiServer:
         self._version = 100
         self._uids = 0
         self._watches: list[asyncio.Queue[Event]] = []
+        self.on_remove: Callable[[dict[str, Any]], None] = lambda _: None
+        """Called with each object that is removed, as it was last stored."""
 
     def create(self, namespace: str, name: str, spec: dict[str, Any]) -> None:
         """Create an object; one that is there already is left as it is."""
@@ -142,6 +144,7 @@ class ApiServer:
         self._tell(kind, found)
 
     def _remove(self, found: dict[str, Any]) -> None:
+        self.on_remove(found)
         del self._objects[(found["metadata"]["namespace"], found["metadata"]["name"])]
         self._version += 1
         self._tell("DELETED", {**found, "metadata": {**found["metadata"], "resourceVersion": str(self._version)}})

@@ -27,6 +27,19 @@ def check_new_copy(cloud: Cloud, copy: Copy, now: float) -> None:
         raise Broken(f"second copy: {copy.image_id} of {copy.request.name} beside {[o.image_id for o in others]}")
 
 
+def check_removed(cloud: Cloud, found: dict[str, Any], now: float) -> None:
+    """An object that was always to be deleted with its image is released only when that image is gone.
+
+    Raises:
+        Broken: it is there.
+    """
+    image_id = found["status"].get("imageID")
+    if found["spec"]["deletionPolicy"] == "Delete" and any(
+        copy.image_id == image_id and copy.is_alive(now) for copy in cloud.copies
+    ):
+        raise Broken(f"lost image: {found['metadata']['name']} was released, and its image {image_id} is there")
+
+
 def check_rest(server: ApiServer, cloud: Cloud, operators: Iterable[Operator], now: float) -> None:
     """When faults have stopped and time has passed, everything is at rest, and every status is true.
 

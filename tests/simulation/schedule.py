@@ -13,7 +13,7 @@ import structlog
 from imagecopy.api.imagecopy import RETRY_ANNOTATION
 from simulation.apiserver import ApiServer
 from simulation.cloud import Cloud, Copy
-from simulation.invariants import Broken, check_new_copy, check_rest
+from simulation.invariants import Broken, check_new_copy, check_removed, check_rest
 from simulation.loop import VirtualLoop
 from simulation.network import Faults, Killed, Link
 from simulation.operator import Operator, task_factory
@@ -51,6 +51,7 @@ class Schedule:
         self._bugs: list[str] = []
         self._names = {name: name for name in NAMES}
         """What each object is called now: a name is not used again while a copy of it may still show up."""
+        self._policies_edited: set[str] = set()
 
     def run(self) -> Result:
         """Run it to the end."""
@@ -77,6 +78,7 @@ class Schedule:
     async def _play(self, loop: VirtualLoop) -> None:
         rng = self._rng
         self._server = ApiServer(lambda: f"{T0 + timedelta(seconds=loop.time()):%Y-%m-%dT%H:%M:%SZ}")
+        self._server.on_remove = lambda found: self._check_removed(found, loop.time())
         self._slots = rng.choice((1, 2, 5))
         self._cloud = Cloud(rng, loop.time, limit=rng.choice((1, 5, 5)))
         self._cloud.job_failures = rng.choice((0.0, 0.3))
@@ -133,6 +135,8 @@ class Schedule:
             )
         )
         self._log(f"edit {self._names[name]}: {fields}")
+        if "deletionPolicy" in fields:
+            self._policies_edited.add(self._names[name])
         self._server.edit("team-a", self._names[name], **fields)
 
     def _retry(self, name: str) -> None:
@@ -177,6 +181,16 @@ class Schedule:
         self._log(f"the cloud accepts {copy.image_id} of {copy.request.name}, {copy.seconds:.0f} s")
         try:
             check_new_copy(self._cloud, copy, now)
+        except Broken as exc:
+            self.result.failure = self.result.failure or str(exc)
+
+    def _check_removed(self, found: dict[str, Any], now: float) -> None:
+        name = found["metadata"]["name"]
+        self._log(f"{name} is removed")
+        if name in self._policies_edited:
+            return  # it may have been released by the policy of before
+        try:
+            check_removed(self._cloud, found, now)
         except Broken as exc:
             self.result.failure = self.result.failure or str(exc)
 

@@ -153,7 +153,7 @@ def _targets(view: View, observed: TargetsObserved, now: datetime) -> DeletionSt
 
 
 def _target(view: View, target: ObservedImage, now: datetime) -> DeletionStep:
-    if target.state is ImageState.ABSENT and _may_be_late(view):
+    if target.state is ImageState.ABSENT and _may_be_late(view, now):
         return _wait(view, now, f"image {target.id} is not listed by the cloud yet", 5.0)
     if target.state in (ImageState.DEAD, ImageState.ABSENT):
         return _release(view, (Event(EventType.NORMAL, "Deleted", f"image {target.id} was deleted from the cloud"),))
@@ -174,11 +174,13 @@ def _target(view: View, target: ObservedImage, now: datetime) -> DeletionStep:
     return DeletionStep(_deleting(view, now, f"image {target.id} is being deleted"), 0.0, (), DeleteImage(target.id))
 
 
-def _may_be_late(view: View) -> bool:
-    """Tell whether an image that is not listed may only be late, because its copy had not ended when last observed."""
+def _may_be_late(view: View, now: datetime) -> bool:
+    """Tell whether an image that is not listed may only be late, because its copy has just ended or not ended yet."""
     if view.recent.deletion_requested_for is not None or view.recent.unresolved_for >= view.settle_seconds:
         return False
-    return in_flight(view.status) is not None or view.status.completion_time is None
+    if in_flight(view.status) is not None or view.status.completion_time is None:
+        return True
+    return (now - view.status.completion_time).total_seconds() < view.settle_seconds
 
 
 def _after_request(view: View, image_id: str, now: datetime) -> DeletionStep:

@@ -84,6 +84,8 @@ _MADE = told(copying(DELETES), succeeded_job())
 _GOING = remembering(told(done(DELETES), TargetObserved(image())), deletion_requested_for=5.0)
 _STUBBORN = remembering(_GOING, deletion_requested_for=60.0)
 _BLOCKED = told(_STUBBORN, TargetObserved(image()))
+_OLD = then(copying(DELETES), succeeded_job(), 400)
+"""Finished 300 s ago."""
 _REFUSAL = Trouble(Cause.REFUSED, "the image is protected", "IMG.0089")
 _IN_TROUBLE = told(done(DELETES), _REFUSAL)
 
@@ -135,6 +137,10 @@ WAITS = (
         TargetObserved(image(ImageState.ABSENT)), Need.TARGET, again=(5, 5), reason=Reason.DELETING, says="not listed",
     ),
     DeletionRow(
+        "a finished image that no list shows yet is waited for", looked_for(done(DELETES), 10),
+        TargetObserved(image(ImageState.ABSENT)), Need.TARGET, again=(5, 5), reason=Reason.DELETING, says="not listed",
+    ),
+    DeletionRow(
         "a followed image that no list shows is waited for", looked_for(_FOLLOWED, 10),
         TargetObserved(image(ImageState.ABSENT)), Need.TARGET, again=(5, 5), reason=Reason.DELETING,
     ),
@@ -182,7 +188,7 @@ LET_GO = (
     *(
         DeletionRow(f"{what} image that is {state.name.lower()} is gone", view, TargetObserved(image(state)),
                     Need.TARGET, events=("Deleted",))
-        for what, view in {"a deleted": _GOING, "a stubborn": _BLOCKED, "a finished": done(DELETES)}.items()
+        for what, view in {"a deleted": _GOING, "a stubborn": _BLOCKED, "an old": _OLD}.items()
         for state in (ImageState.DEAD, ImageState.ABSENT)
     ),
     DeletionRow("an image that its job made and that never shows is let go", looked_for(_MADE, 300),
