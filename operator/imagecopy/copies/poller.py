@@ -50,6 +50,8 @@ class Poller:
         """``calls_per_second`` is the budget of a provider."""
         self._polls_per_second = calls_per_second * _SHARE_OF_BUDGET
         self._groups: dict[ProviderKey, dict[str, Record]] = {}
+        self._slowed: set[ProviderKey] = set()
+        """Groups that were a crowd at any time since the last list, whose members poll their jobs rarely."""
 
     def track(self, record: Record) -> None:
         """Add the object's job to its provider's group if it runs, and take it out if it does not."""
@@ -63,6 +65,8 @@ class Poller:
             record.leave_poller()
             group[attempt.token] = record
             record.polled = PolledJob(group, attempt.token, attempt.posted_at)
+            if len(group) >= CROWD:
+                self._slowed.add(key_of(known.namespace, known.spec.provider_ref))
 
     def is_crowd(self, key: ProviderKey) -> bool:
         """Tell whether the ends of a provider's copies are seen in lists."""
@@ -88,14 +92,14 @@ class Poller:
     ) -> None:
         """List until cancelled; ``hasten`` is called with each record whose image is there."""
         pause = PAUSE_SECONDS
-        crowds: list[ProviderKey] = []
         while True:
             await sleep(pause)
             began = clock()
-            before, crowds = crowds, self.crowds()
-            for key in set(before).difference(crowds):  # those that are left poll for themselves again, and soon
+            crowds = self.crowds()
+            for key in self._slowed.difference(crowds):  # those that are left poll for themselves again, and soon
                 for record in list(self._groups.get(key, {}).values()):
                     hasten(record)
+            self._slowed = set(crowds)
             for key in crowds:
                 await self._poll(key, view_of, list_images, hasten)
             pause = max(PAUSE_SECONDS, min(_COST * (clock() - began), _LONGEST_PAUSE_SECONDS))

@@ -162,6 +162,18 @@ async def test_few_copies_are_not_listed(stage: Stage, looptime: float) -> None:
 
 
 @pytest.mark.looptime
+async def test_those_left_of_a_crowd_poll_for_themselves_even_if_it_was_never_listed(
+    stage: Stage, looptime: float
+) -> None:
+    poller, hastened, lists = Poller(10), list[Record](), Lists()
+    _, records = await _crowd(stage, poller, CROWD)
+    records[0].leave_poller()
+    await _poll(poller, lists, 10, hastened.append)
+    assert hastened == records[1:]
+    assert lists.asked == []
+
+
+@pytest.mark.looptime
 async def test_trouble_with_the_list_does_no_harm(stage: Stage, looptime: float) -> None:
     poller, hastened, lists = Poller(10), list[Record](), Lists(_image(1))
     _, records = await _crowd(stage, poller, CROWD + 1)
